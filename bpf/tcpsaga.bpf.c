@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Maps, knobs and the programs. A program only finds its arguments; what it reports
+ * is in the header of its fact. Which of them load is decided by the attach table
+ * (src/capture/attach_table.cc): names here and there must agree.
+ */
+#include "accept_error.bpf.h"
+#include "child.bpf.h"
+#include "reset.bpf.h"
+#include "return_probe.bpf.h"
+#include "time_wait.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* ---- trampolines: fentry, fexit -------------------------------------------------- */
+
+SEC("fentry/tcp_set_state")
+int BPF_PROG(tramp_set_state, struct sock *sk, int state)
+{
+    return on_set_state(DIRECT, sk, state);
+}
+
+SEC("fentry/tcp_connect")
+int BPF_PROG(tramp_connect, struct sock *sk)
+{
+    return on_connect(DIRECT, sk);
+}
+
+SEC("fexit/tcp_v4_syn_recv_sock")
+int BPF_PROG(tramp_syn_recv4, struct sock *sk, struct sk_buff *skb, struct request_sock *req)
+{
+    return on_syn_recv_sock(DIRECT, sk, skb, req, (void *)returned(ctx, knobs.args_syn_recv));
+}
+
+SEC("fexit/tcp_v6_syn_recv_sock")
+int BPF_PROG(tramp_syn_recv6, struct sock *sk, struct sk_buff *skb, struct request_sock *req)
+{
+    return on_syn_recv_sock6(DIRECT, sk, skb, req, (void *)returned(ctx, knobs.args_syn_recv));
+}
+
+SEC("fentry/tcp_conn_request")
+int BPF_PROG(tramp_syn, void *rsk_ops, void *af_ops, struct sock *sk, struct sk_buff *skb)
+{
+    return on_syn(DIRECT, sk, skb);
+}
+
+/* A bool is the low byte of its register; the rest is whatever was there (5.10 shows it). */
+SEC("fentry/inet_reqsk_alloc")
+int BPF_PROG(tramp_reqsk, void *ops, struct sock *sk, __u8 attach)
+{
+    return on_reqsk_alloc(attach);
+}
+
+SEC("fentry/tcp_make_synack")
+int BPF_PROG(tramp_synack)
+{
+    return on_synack();
+}
+
+SEC("fexit/tcp_conn_request")
+int BPF_PROG(tramp_syn_done, void *rsk_ops, void *af_ops, struct sock *sk, struct sk_buff *skb)
+{
+    struct syn *s = this_syn();
+    if (!s || !s->sk)
+        return 0;
+    s->sk = 0;
+    return on_syn_done(DIRECT, s, sk, skb);
+}
+
+SEC("fexit/inet_csk_listen_start")
+int BPF_PROG(tramp_listen, struct sock *sk)
+{
+    return (int)returned(ctx, knobs.args_listen) == 0 ? on_listen(DIRECT, sk) : 0;
+}
+
+SEC("fexit/inet_csk_accept")
+int BPF_PROG(tramp_accept, struct sock *sk)
+{
+    return on_accept(DIRECT, FIRST, sk, (void *)returned(ctx, knobs.args_accept));
+}
+
+SEC("fentry/security_sock_graft")
+int BPF_PROG(tramp_graft, struct sock *child)
+{
+    return on_accept(DIRECT, RELIEF, NULL, child);
+}
+
+SEC("fexit/__sys_accept4")
+int BPF_PROG(tramp_sys_accept, int fd)
+{
+    int result = returned(ctx, knobs.args_sys_accept);
+    return is_want(-result) ? on_accept_error(sock_of_fd(fd), -result) : 0;
+}
+
+SEC("fexit/io_accept")
+int BPF_PROG(tramp_io_accept, struct io_kiocb *request)
+{
+    int result = returned(ctx, knobs.args_io_accept);
+    if (!is_want(-result))
+        return 0;
+    struct file *file = BPF_CORE_READ(request, file);
+    return on_accept_error(sock_of_file(file), -result);
+}
+
+SEC("fentry/tcp_time_wait")
+int BPF_PROG(tramp_time_wait, struct sock *sk, int substate)
+{
+    return on_time_wait(DIRECT, sk, substate);
+}
+
+SEC("fexit/tcp_timewait_state_process")
+int BPF_PROG(tramp_timewait_packet, struct inet_timewait_sock *tw, struct sk_buff *skb, void *th)
+{
+    return on_timewait_packet(DIRECT, tw, th);
+}
+
+SEC("fentry/inet_twsk_kill")
+int BPF_PROG(tramp_twsk_kill, struct inet_timewait_sock *tw)
+{
+    return on_twsk_kill(DIRECT, tw);
+}
+
+/* ---- kprobes and kretprobes -------------------------------------------------------- */
+
+SEC("kprobe/tcp_set_state")
+int BPF_KPROBE(kprobe_set_state, struct sock *sk, int state)
+{
+    return on_set_state(PROBED, sk, state);
+}
+
+SEC("kprobe/tcp_connect")
+int BPF_KPROBE(kprobe_connect, struct sock *sk)
+{
+    return on_connect(PROBED, sk);
+}
+
+SEC("kprobe/tcp_v4_syn_recv_sock")
+int BPF_KPROBE(kprobe_syn_recv4, struct sock *sk, struct sk_buff *skb, struct request_sock *req)
+{
+    return enter_softirq(CALL_SYN_RECV4, sk, skb, req);
+}
+
+SEC("kretprobe/tcp_v4_syn_recv_sock")
+int BPF_KRETPROBE(kret_syn_recv4, struct sock *child)
+{
+    struct call *c = leave_softirq(CALL_SYN_RECV4);
+    return c ? on_syn_recv_sock(PROBED, (void *)c->first, (void *)c->second, (void *)c->third,
+                                child)
+             : 0;
+}
+
+SEC("kprobe/tcp_v6_syn_recv_sock")
+int BPF_KPROBE(kprobe_syn_recv6, struct sock *sk, struct sk_buff *skb, struct request_sock *req)
+{
+    return enter_softirq(CALL_SYN_RECV6, sk, skb, req);
+}
+
+SEC("kretprobe/tcp_v6_syn_recv_sock")
+int BPF_KRETPROBE(kret_syn_recv6, struct sock *child)
+{
+    struct call *c = leave_softirq(CALL_SYN_RECV6);
+    return c ? on_syn_recv_sock6(PROBED, (void *)c->first, (void *)c->second, (void *)c->third,
+                                 child)
+             : 0;
+}
+
+SEC("kprobe/tcp_conn_request")
+int BPF_KPROBE(kprobe_syn, void *rsk_ops, void *af_ops, struct sock *sk, struct sk_buff *skb)
+{
+    struct syn *s = this_syn();
+    if (s && s->sk)
+        count_missed_return();
+    return on_syn(PROBED, sk, skb);
+}
+
+SEC("kprobe/inet_reqsk_alloc")
+int BPF_KPROBE(kprobe_reqsk, void *ops, struct sock *sk, __u8 attach)
+{
+    return on_reqsk_alloc(attach);
+}
+
+SEC("kprobe/tcp_make_synack")
+int BPF_KPROBE(kprobe_synack)
+{
+    return on_synack();
+}
+
+SEC("kretprobe/tcp_conn_request")
+int BPF_KRETPROBE(kret_syn)
+{
+    struct syn *s = this_syn();
+    if (!s || !s->sk)
+        return 0;
+    struct sock *sk = (void *)s->sk;
+    s->sk = 0;
+    return on_syn_done(PROBED, s, sk, (void *)s->skb);
+}
+
+SEC("kprobe/inet_csk_listen_start")
+int BPF_KPROBE(kprobe_listen, struct sock *sk)
+{
+    return enter_task(CALL_LISTEN, (__u64)sk);
+}
+
+SEC("kretprobe/inet_csk_listen_start")
+int BPF_KRETPROBE(kret_listen, int error)
+{
+    __u64 sk;
+    return leave_task(CALL_LISTEN, &sk) && !error ? on_listen(PROBED, (void *)sk) : 0;
+}
+
+SEC("kprobe/inet_csk_accept")
+int BPF_KPROBE(kprobe_accept, struct sock *sk)
+{
+    return enter_task(CALL_ACCEPT, (__u64)sk);
+}
+
+SEC("kretprobe/inet_csk_accept")
+int BPF_KRETPROBE(kret_accept, struct sock *child)
+{
+    __u64 listener;
+    return leave_task(CALL_ACCEPT, &listener) ? on_accept(PROBED, FIRST, (void *)listener, child)
+                                              : 0;
+}
+
+SEC("kprobe/__sys_accept4")
+int BPF_KPROBE(kprobe_sys_accept, int fd)
+{
+    return enter_task(CALL_SYS_ACCEPT, fd);
+}
+
+SEC("kretprobe/__sys_accept4")
+int BPF_KRETPROBE(kret_sys_accept, int result)
+{
+    __u64 fd;
+    bool known = leave_task(CALL_SYS_ACCEPT, &fd);
+    return known && is_want(-result) ? on_accept_error(sock_of_fd(fd), -result) : 0;
+}
+
+SEC("kprobe/io_accept")
+int BPF_KPROBE(kprobe_io_accept, struct io_kiocb *request)
+{
+    return enter_task(CALL_IO_ACCEPT, (__u64)request);
+}
+
+SEC("kretprobe/io_accept")
+int BPF_KRETPROBE(kret_io_accept, int result)
+{
+    __u64 request;
+    if (!leave_task(CALL_IO_ACCEPT, &request) || !is_want(-result))
+        return 0;
+    struct file *file = BPF_CORE_READ((struct io_kiocb *)request, file);
+    return on_accept_error(sock_of_file(file), -result);
+}
+
+SEC("kprobe/security_sock_graft")
+int BPF_KPROBE(kprobe_graft, struct sock *child)
+{
+    __u64 listener;
+    leave_task(CALL_ACCEPT, &listener); /* a missed return is no loss: here is its relief */
+    return on_accept(PROBED, RELIEF, NULL, child);
+}
+
+SEC("kprobe/tcp_time_wait")
+int BPF_KPROBE(kprobe_time_wait, struct sock *sk, int substate)
+{
+    return on_time_wait(PROBED, sk, substate);
+}
+
+SEC("kprobe/tcp_timewait_state_process")
+int BPF_KPROBE(kprobe_timewait_packet, struct inet_timewait_sock *tw, struct sk_buff *skb, void *th)
+{
+    return enter_softirq(CALL_TIMEWAIT_PACKET, tw, th, NULL);
+}
+
+SEC("kretprobe/tcp_timewait_state_process")
+int BPF_KRETPROBE(kret_timewait_packet)
+{
+    struct call *c = leave_softirq(CALL_TIMEWAIT_PACKET);
+    return c ? on_timewait_packet(PROBED, (void *)c->first, (void *)c->second) : 0;
+}
+
+SEC("kprobe/inet_twsk_kill")
+int BPF_KPROBE(kprobe_twsk_kill, struct inet_timewait_sock *tw)
+{
+    return on_twsk_kill(PROBED, tw);
+}
+
+/* ---- tracepoints ------------------------------------------------------------------ */
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tp_set_state, struct sock *sk, int old, int new)
+{
+    return on_tracepoint(DIRECT, FIRST, sk, old, new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tp_relief, struct sock *sk, int old, int new)
+{
+    return on_tracepoint(DIRECT, RELIEF, sk, old, new);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int raw_set_state(struct bpf_raw_tracepoint_args *ctx)
+{
+    return on_tracepoint(PROBED, FIRST, (void *)ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int raw_relief(struct bpf_raw_tracepoint_args *ctx)
+{
+    return on_tracepoint(PROBED, RELIEF, (void *)ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+/* The reason is the third argument since Linux 6.12. */
+SEC("tp_btf/tcp_send_reset")
+int tp_send_reset(__u64 *ctx)
+{
+    __u32 reason = knobs.args_send_reset == 3 ? (__u32)CTX_SLOT(ctx, 2) : TS_NO_REASON;
+    return on_reset(DIRECT, (void *)CTX_SLOT(ctx, 0), true, reason);
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(tp_receive_reset, struct sock *sk)
+{
+    return on_reset(DIRECT, sk, false, TS_NO_REASON);
+}
+
+SEC("raw_tp/tcp_send_reset")
+int raw_send_reset(struct bpf_raw_tracepoint_args *ctx)
+{
+    __u32 reason = knobs.args_send_reset == 3 ? (__u32)ctx->args[2] : TS_NO_REASON;
+    return on_reset(PROBED, (void *)ctx->args[0], true, reason);
+}
+
+SEC("raw_tp/tcp_receive_reset")
+int raw_receive_reset(struct bpf_raw_tracepoint_args *ctx)
+{
+    return on_reset(PROBED, (void *)ctx->args[0], false, TS_NO_REASON);
+}
+
+/* Runs at the end of every system call of the machine: reject the rest at once. */
+SEC("raw_tp/sys_exit")
+int tp_accept(struct bpf_raw_tracepoint_args *ctx)
+{
+    const struct pt_regs *regs = (void *)ctx->args[0];
+    long nr = TS_SYSCALL_NR(regs);
+    if (nr != TS_NR_ACCEPT && nr != TS_NR_ACCEPT4)
+        return 0;
+    long fd = ctx->args[1];
+    if (is_want(-fd) && knobs.shared_facts & TS_TP_ACCEPT_ERROR)
+        return on_accept_error(sock_of_fd(TS_SYSCALL_ARG1(regs)), -fd);
+    if (fd < 0 || !(knobs.shared_facts & TS_TP_ACCEPT))
+        return 0;
+    return on_accept(PROBED, FIRST, sock_of_fd(TS_SYSCALL_ARG1(regs)), sock_of_fd(fd));
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "tcpsaga/address.h"
+
+namespace tcpsaga {
+
+/// The kernel's state numbers (include/net/tcp_states.h).
+enum class State : std::uint8_t {
+    none = 0,
+    established = 1,
+    syn_sent,
+    syn_recv,
+    fin_wait1,
+    fin_wait2,
+    time_wait,
+    close,
+    close_wait,
+    last_ack,
+    listen,
+    closing,
+    new_syn_recv,
+};
+/// The kernel's name without TCP_: "ESTABLISHED"; "?" for a number it does not have.
+std::string_view name_of(State s);
+
+enum class Role : std::uint8_t { unknown, client, server };
+
+/// How a process is known to belong to an event: events.md, `pid_from`.
+enum class PidFrom : std::uint8_t { nobody, task, accept, connect, snapshot, listener };
+
+struct Process {
+    std::uint32_t pid = 0; ///< thread group, initial pid namespace; 0 = unknown
+    std::uint32_t uid = 0;
+    std::array<char, 16> comm{}; ///< NUL-padded, any bytes: escape before printing
+    PidFrom from = PidFrom::nobody;
+
+    [[nodiscard]] bool known() const { return from != PidFrom::nobody; }
+    [[nodiscard]] std::string_view name() const;
+};
+
+enum class ClosedBy : std::uint8_t { unknown, local, remote, both };
+
+/// What is known of one TCP socket, from its birth to the end of its TIME_WAIT. Times are
+/// nanoseconds of CLOCK_MONOTONIC, 0 = never.
+struct Connection {
+    std::uint64_t id = 0;        ///< shown as `conn`
+    std::uint64_t kernel_id = 0; ///< ts_head::id it is found by
+    std::uint64_t listener = 0;  ///< a child's: the listener's id, 0 = not known
+    Tuple tuple;
+    std::uint8_t family = 4;
+    Role role = Role::unknown;
+    State state = State::none;
+    ClosedBy closed_by = ClosedBy::unknown;
+    bool seen_start = false;
+    bool shown = false;        ///< the process filter has let it through once
+    bool port_pending = false; ///< SYN_SENT without a local port yet: nothing shown yet
+    bool accepted = false;
+    bool closed = false;      ///< `close` was emitted; only TIME_WAIT goes on
+    State held = State::none; ///< tcp_time_wait()'s substate, once it was called
+    Process owner;
+    std::uint64_t started_ns = 0;
+    std::uint64_t since_ns = 0; ///< entry into `state`
+    std::uint64_t established_ns = 0;
+    std::uint64_t held_since_ns = 0; ///< birth of the TIME_WAIT socket
+    std::optional<std::uint64_t> handshake_us;
+    std::optional<std::uint64_t> accept_wait_us;
+};
+
+} // namespace tcpsaga

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "tcpsaga/event.h"
+#include "tcpsaga/filter.h"
+#include "tcpsaga/listener_poll.h"
+#include "tcpsaga/record.h"
+#include "tcpsaga/table.h"
+
+namespace tcpsaga {
+
+/// A kernel enum's names by number, "" for numbers that it does not use.
+using ReasonNames = std::vector<std::string>;
+
+/// What a listener's queues turned away, as the kernel side counted it.
+struct ListenerTotals {
+    ts_listener_key key;
+    ts_listener_counts counts;
+};
+
+/// What was seen of what the kernel counts too, in one network namespace.
+struct SeenCounts {
+    std::uint64_t active_opens = 0;
+    std::uint64_t passive_opens = 0;
+    std::array<std::uint64_t, TS_OVERFLOW_KINDS> overflows{}; ///< by ts_overflow_kind
+    std::uint64_t other_drops = 0;
+    std::uint64_t polled_drops = 0; ///< of any kind, where no hook tells
+    std::uint64_t cookies_wanted = 0;
+};
+
+/// Records in, events out: keeps what is known of every live socket and tells each change
+/// in TCP's own terms. No clock, no I/O: the only time is that of the records.
+class Correlator {
+public:
+    struct Config {
+        std::size_t capacity = std::size_t{1} << 20; ///< sockets; past it the stalest goes
+        bool time_wait_exit_seen = true;             ///< a hook tells when a TIME_WAIT socket ends
+        bool infer_births = false; ///< a child may be known by its first state change only
+        Filter filter;
+        ReasonNames reset_reasons; ///< of the kernel that the records come from
+    };
+
+    Correlator(Config config, Sink& sink);
+
+    /// One record, aligned to 8. A malformed one is counted and ignored.
+    void consume(std::span<const std::byte> bytes);
+    /// More records were lost on their way here.
+    void lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_ns);
+    /// The kernel's own totals per listener: tells what no record stood for so far.
+    void settle(std::span<const ListenerTotals> totals, std::uint64_t ts_ns);
+    /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
+    void on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
+                   std::uint64_t poll_ms);
+    /// Tells how many sockets were forgotten for want of room since the last call.
+    void tell_evictions(std::uint64_t ts_ns);
+    /// Counts so far. `events` counts what was passed to the sink.
+    [[nodiscard]] event::Summary summary() const;
+    /// What happened per network namespace, whatever of it was shown.
+    [[nodiscard]] const std::map<std::uint32_t, SeenCounts>& seen() const { return seen_; }
+    [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
+
+private:
+    void on_state(const ts_state& r);
+    void on_connect(const ts_head& h);
+    void on_birth(const ts_birth& r);
+    void on_listen(const ts_queue& r);
+    void on_accept(const ts_queue& r);
+    void on_time_wait_in(const ts_head& h);
+    void on_time_wait_turn(const ts_head& h);
+    void on_time_wait_out(const ts_head& h);
+    void on_reset(const ts_reset& r);
+    void on_overflow(const ts_overflow& r);
+    void on_accept_error(const ts_accept_error& r);
+    std::uint64_t untold(const Connection& listener, std::uint32_t kind, std::uint64_t total);
+    void settle_listener(const ListenerTotals& t, std::uint64_t ts_ns);
+
+    void begin_active_open(const ts_head& h);
+    bool settle_port(Connection& c, const ts_head& h);
+    void change(Connection& c, const ts_head& h, State to, bool inferred = false);
+    void enter_established(Connection& c, const ts_state& r);
+    void infer_birth(Connection& c, const ts_head& h);
+    void close(Connection& c, const ts_state& r);
+    void end_listener(Connection& c, const ts_head& h);
+
+    Connection* find(const ts_head& h);
+    Connection& find_or_adopt(const ts_head& h);
+    Connection& create(const ts_head& h);
+    Connection* find_listener(std::uint64_t id, const ts_head& child);
+    void adopt_owner(Connection& child, const Connection* listener);
+    [[nodiscard]] bool closed_before(std::uint64_t id) const;
+    void forget(const Connection& c);
+    void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
+
+    event::ListenerSummary& listener_of(const Connection& child);
+    void measure_birth(Connection& c, const Connection* listener, const ts_queue* queue);
+
+    Config config_;
+    Sink& sink_;
+    ConnectionTable table_;
+    event::Summary counts_; // without its listeners
+    using ListenerKey = std::tuple<std::uint32_t, std::uint16_t, std::uint64_t>;
+    std::map<ListenerKey, event::ListenerSummary> listeners_; ///< by netns, port, listener's id
+    std::map<std::uint32_t, SeenCounts> seen_;
+    std::map<std::pair<std::uint64_t, std::uint32_t>, std::array<std::uint64_t, TS_LIMITED_KINDS>>
+        told_;                                      ///< by listener id and namespace, of each kind
+    std::array<std::uint64_t, 64> closed_lately_{}; // ids as in ts_head
+    std::size_t next_closed_ = 0;
+    std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint32_t>
+        polled_;          ///< sk_drops at the last look, by cookie and namespace
+    bool looked_ = false; ///< on_polled() was called
+    std::uint64_t malformed_ = 0;
+    std::uint64_t next_own_id_;
+};
+
+} // namespace tcpsaga

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tcpsaga/connection.h"
+#include "tcpsaga/histogram.h"
+
+namespace tcpsaga {
+
+/// events.md, version 1. Absent values are nullopt.
+namespace event {
+
+using Micros = std::optional<std::uint64_t>;
+
+struct Listen {
+    std::uint32_t backlog; ///< effective: sk_max_ack_backlog
+};
+struct Unlisten {};
+struct Connect {};
+struct ConnectError {
+    int err; ///< positive errno, 0 = the kernel gave none
+};
+struct StateChange {
+    State old_state, new_state;
+    Micros us;             ///< time spent in old_state
+    bool inferred = false; ///< concluded from other facts, no hook saw it
+};
+struct Accept {
+    Micros accept_wait_us, handshake_us;
+    std::optional<std::uint32_t> acceptq, acceptq_max;
+};
+enum class TimeWaitEnd : std::uint8_t { unknown, expired };
+struct TimeWait {
+    TimeWaitEnd why;
+    std::optional<std::uint64_t> held_ms;
+};
+/// accept() failed for want of something; the connection is the listener.
+struct AcceptError {
+    int err;
+    std::optional<std::uint64_t> fd_limit; ///< RLIMIT_NOFILE of the process
+    std::optional<std::uint32_t> acceptq, acceptq_max;
+    std::uint64_t n; ///< failures that this event stands for
+};
+enum class Queue : std::uint8_t { syn, accept };
+enum class Stage : std::uint8_t { syn, ack };
+enum class Action : std::uint8_t { drop, cookie, reset };
+/// A packet met a full queue. Its connection is the listener's, with the packet's addresses.
+struct Overflow {
+    Queue queue;
+    std::optional<Stage> stage;
+    Action action;
+    bool max_syn_backlog; ///< the SYN queue was full by net.ipv4.tcp_max_syn_backlog
+    std::optional<std::uint32_t> synq, acceptq, acceptq_max;
+    std::uint64_t n;                        ///< packets that this event stands for
+    std::optional<std::uint64_t> poll_ms{}; ///< found by looking, this long after the last look
+};
+struct Reset {
+    bool sent;
+    std::string_view reason; ///< the kernel's name for it, "" when it gives none
+};
+enum class End : std::uint8_t {
+    fin,
+    rst_sent,
+    rst_received,
+    timeout,
+    refused,
+    unreachable,
+    aborted,
+};
+struct Close {
+    std::uint64_t tx_bytes, rx_bytes; ///< payload: acknowledged by, received from the peer
+    Micros duration_us, established_us, handshake_us, accept_wait_us, srtt_us;
+    std::uint32_t retransmits;
+    End end;
+};
+enum class LostWhere : std::uint8_t { ring, table, output, missed };
+struct Lost {
+    std::uint64_t n;
+    LostWhere where;
+};
+/// One of the kernel's own counters beside what was seen of it, in one namespace.
+struct AuditRow {
+    std::uint32_t netns = 0;
+    std::string counter; ///< "TcpExt.ListenOverflows"
+    std::uint64_t kernel = 0;
+    std::uint64_t seen = 0;
+    std::string why; ///< what explains a difference; "" = nothing does
+
+    [[nodiscard]] bool unexplained() const { return kernel != seen && why.empty(); }
+};
+/// What became of one listener's queue.
+struct ListenerSummary {
+    std::uint64_t conn = 0; ///< of the listener, 0 when it is not known
+    std::uint32_t netns = 0;
+    Endpoint local;
+    Process owner;
+    std::uint64_t births = 0, accepts = 0;
+    std::uint32_t acceptq_high = 0; ///< the most children that waited at once
+    std::uint32_t acceptq_max = 0;
+    Histogram handshake_us, accept_wait_us;
+};
+struct Summary {
+    std::uint64_t opens = 0;   ///< SYNs sent for a new connection (ActiveOpens)
+    std::uint64_t births = 0;  ///< children made (PassiveOpens)
+    std::uint64_t accepts = 0; ///< children that accept() returned
+    std::uint64_t closes = 0;
+    std::uint64_t alive = 0; ///< connections and listeners still in the table
+    std::uint64_t events = 0;
+    std::uint64_t overflows = 0;
+    std::uint64_t accept_errors = 0;
+    std::vector<ListenerSummary> listeners;
+    std::vector<AuditRow> audit; ///< empty while not asked for
+    std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
+
+    [[nodiscard]] std::uint64_t lost() const
+    {
+        return lost_ring + lost_table + lost_output + lost_missed;
+    }
+};
+
+using Payload = std::variant<Listen, Unlisten, Connect, ConnectError, StateChange, Accept,
+                             AcceptError, TimeWait, Overflow, Reset, Close, Lost, Summary>;
+} // namespace event
+
+/// One event. `conn` (null for Lost and Summary) is valid during the call only.
+struct Event {
+    std::uint64_t ts_ns = 0; ///< CLOCK_MONOTONIC
+    const Connection* conn = nullptr;
+    Process actor; ///< who did it, else the owner; `from` tells which
+    event::Payload what;
+};
+
+/// "connect", "state"… as in events.md.
+std::string_view kind_of(const Event& e);
+std::string_view name_of(event::End e);
+std::string_view name_of(event::LostWhere w);
+std::string_view name_of(event::Queue q);
+std::string_view name_of(event::Stage s);
+std::string_view name_of(event::Action a);
+std::string_view name_of(ClosedBy c);
+std::string_view name_of(Role r);
+std::string_view name_of(PidFrom p);
+std::string_view name_of(event::TimeWaitEnd w);
+/// "ECONNREFUSED"; "E999" for a number that has no name.
+std::string errno_name(int err);
+
+class Sink {
+public:
+    virtual ~Sink() = default;
+    virtual void on_event(const Event& e) = 0;
+};
+
+} // namespace tcpsaga

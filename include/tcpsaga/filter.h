@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tcpsaga/abi.h"
+#include "tcpsaga/address.h"
+
+namespace tcpsaga {
+
+/// Which connections are wanted. The kernel applies the first group at the source; the
+/// consumer applies all of it, with the same meaning (bpf/filter.bpf.h).
+struct Filter {
+    int family = 0; ///< 0 both, 4, 6
+    std::vector<std::uint16_t> ports, lports, rports;
+    std::vector<Cidr> cidrs;
+    std::vector<std::uint32_t> netns; ///< inode numbers
+
+    std::vector<std::uint32_t> pids; ///< of the owner, or of who acts
+    std::vector<std::string> comms;
+
+    [[nodiscard]] bool passes(const Tuple& t, int of_family) const;
+    [[nodiscard]] bool asks_for_process() const { return !pids.empty() || !comms.empty(); }
+    [[nodiscard]] bool process_matches(std::uint32_t pid, std::string_view comm) const;
+    [[nodiscard]] ts_filter for_kernel() const;
+};
+
+/// Refuses a filter that is too long for the kernel's copy or that nothing can pass.
+Status check(const Filter& f);
+
+} // namespace tcpsaga

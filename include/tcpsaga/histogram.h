@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace tcpsaga {
+
+/// Counts of values by size: exact below 64, then 64 steps to each power of two, so that a
+/// percentile is at most 1/128 off. Grows to what it has seen; at most 30 KB.
+class Histogram {
+public:
+    void add(std::uint64_t value);
+
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] std::uint64_t max() const { return max_; }
+    /// The value that `percent` of all are at or below; 0 when empty.
+    [[nodiscard]] std::uint64_t percentile(double percent) const;
+
+private:
+    std::vector<std::uint64_t> buckets_;
+    std::uint64_t count_ = 0;
+    std::uint64_t max_ = 0;
+};
+
+} // namespace tcpsaga

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+/*
+ * Presenters: events in, lines out. They print and decide nothing. Times arrive as
+ * CLOCK_MONOTONIC; the offset to UTC is the caller's.
+ */
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tcpsaga/event.h"
+#include "tcpsaga/output.h"
+
+namespace tcpsaga {
+
+struct PresentOptions {
+    std::string host;
+    std::int64_t utc_offset_ns = 0; ///< UTC nanoseconds since 1970 = CLOCK_MONOTONIC + this
+    std::int64_t zone_offset_s = 0; ///< local time = UTC + this, for text
+    bool color = false;
+    std::vector<std::string> kinds;  ///< --event: only these; empty = all
+    std::vector<std::string> states; ///< --state: state events from or to these only
+};
+
+/// One JSON object per event (events.md, version 1).
+std::unique_ptr<Sink> make_json(Output& out, PresentOptions options);
+/// One line of text per event, with a header line first.
+std::unique_ptr<Sink> make_trace(Output& out, PresentOptions options);
+/// One line of text per finished connection, tcplife's columns first.
+std::unique_ptr<Sink> make_life(Output& out, PresentOptions options);
+
+/// Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
+void append_json_string(fmt::memory_buffer& to, std::string_view text);
+/// Appends text with control characters and broken UTF-8 made visible: nothing in it can
+/// steer a terminal or start a new line.
+void append_visible(fmt::memory_buffer& to, std::string_view text);
+/// Community ID 1 (github.com/corelight/community-id-spec), seed 0, for TCP.
+std::string community_id(const Tuple& t);
+/// "2026-11-20T16:07:00.123456789Z"
+void append_rfc3339(fmt::memory_buffer& to, std::int64_t utc_ns);
+
+/// Passes on events whose kind and states are asked for.
+bool wanted(const PresentOptions& o, const Event& e);
+
+} // namespace tcpsaga

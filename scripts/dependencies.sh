@@ -1,0 +1,81 @@
+#!/bin/bash
+# Installs what Debian 12 lacks to build or test: dependencies.sh build|test...
+set -euo pipefail
+
+build=(
+    g++ cmake ninja-build pkg-config clang llvm bpftool
+    libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
+    linux-libc-dev
+)
+test=(
+    libgtest-dev libgmock-dev
+    clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
+    curl nginx python3 iproute2 nftables libbpf-tools
+    qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
+)
+
+fail() {
+    echo "dependencies: $*" >&2
+    exit 1
+}
+
+wanted=()
+for name in "$@"; do
+    case $name in
+    build) wanted+=("${build[@]}") ;;
+    test) wanted+=("${test[@]}") ;;
+    *) fail "unknown set '$name' (known: build, test)" ;;
+    esac
+done
+[ ${#wanted[@]} -gt 0 ] || fail "which? build, test or both"
+
+command -v dpkg-query apt-get >/dev/null ||
+    fail "this is no Debian; install the like of: ${wanted[*]}"
+# dpkg-query fails for names that it has never heard of, but lists the others.
+have=$(dpkg-query -Wf '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null || true)
+missing=()
+for package in "${wanted[@]}"; do
+    [[ $'\n'$have$'\n' == *$'\n'"installed $package"$'\n'* ]] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+[ "$(id -u)" = 0 ] || fail "root must install what is missing: ${missing[*]}"
+
+log=$(mktemp)
+policy=
+clean_up() {
+    rm -f "$log"
+    [ -z "$policy" ] || rm -f "$policy"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+quietly() {
+    DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1
+}
+
+# The tests start an nginx of their own: the packaged service stays off, now and after a reboot.
+new_nginx=
+if [[ " ${missing[*]} " == *" nginx "* ]]; then
+    new_nginx=1
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        # shellcheck disable=SC2016  # $1 is the policy's own: the service that would start
+        printf '#!/bin/sh\ncase $1 in nginx*) exit 101 ;; esac\n' >$policy
+        chmod +x $policy
+    fi
+fi
+
+echo "dependencies: installing ${missing[*]}" >&2
+apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any)
+reached=1
+quietly "${apt[@]}" update || reached= # one source of several may be out of reach: try all the same
+if ! quietly "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; then
+    [ -n "$reached" ] || fail "the package archive cannot be reached, so these are missing: ${missing[*]}"
+    cat "$log" >&2
+    fail "apt-get could not install ${missing[*]}"
+fi
+if [ -n "$new_nginx" ]; then
+    quietly invoke-rc.d nginx stop || true # where another policy let it start
+    quietly update-rc.d nginx disable
+fi

@@ -1,0 +1,65 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writes docs/kernels.md: kernel x mechanism x every live test, from the results that a run
+of the tests left in build/live/ (scripts/test.sh -L live)."""
+
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "live"
+HEAD = """# What ran where
+
+Written by `scripts/kernel_table.py` from a run of the live tests (`scripts/test.sh -L live`).
+Each column is one run of the whole live suite: a kernel, and the mechanism that `--attach`
+asked for. A hook that could not have that mechanism took the next one; `tcpsaga check` on
+that kernel tells which.
+"""
+
+
+def load(path):
+    """One run: (kernel, mechanism, {test: result}, {test: reason for a skip})."""
+    series, attach = path.stem.rsplit("_", 1)
+    kernel, results, reasons = series, {}, {}
+    for suite in json.loads(path.read_text())["testsuites"]:
+        for test in suite["testsuite"]:
+            name = f"{suite['name']}.{test['name']}"
+            kernel = test.get("kernel", kernel)
+            if "failures" in test:
+                results[name] = "**FAILED**"
+            elif test["result"] == "SKIPPED":
+                results[name] = "skipped"
+                message = test.get("skipped", [{}])[0].get("message", "")
+                reasons[name] = message.strip().splitlines()[-1] if message.strip() else "?"
+            else:
+                results[name] = "ok"
+    return kernel, attach, results, reasons
+
+
+def order(run):
+    digits = run[0].split("-")[0].split("+")[0].split(".")
+    return [int(d) for d in digits if d.isdigit()], run[1]
+
+
+def main():
+    runs = sorted((load(p) for p in RESULTS.glob("*.json")), key=order)
+    if not runs:
+        sys.exit(f"kernel_table: no results in {RESULTS}; run scripts/test.sh -L live first")
+    names = sorted({name for run in runs for name in run[2]})
+    lines = [HEAD, "| test | " + " | ".join(f"{k}<br>{a}" for k, a, _, _ in runs) + " |",
+             "|---|" + "---|" * len(runs)]
+    for name in names:
+        cells = [run[2].get(name, "not run") for run in runs]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    reasons = sorted({(name, run[3][name]) for run in runs for name in run[3]})
+    if reasons:
+        lines += ["", "Skipped, and why:", ""]
+        lines += [f"- {name}: {reason}" for name, reason in reasons]
+    (ROOT / "docs" / "kernels.md").write_text("\n".join(lines) + "\n")
+    bad = sum(cell != "ok" and cell != "skipped" for run in runs for cell in run[2].values())
+    print(f"docs/kernels.md: {len(runs)} runs, {len(names)} tests, {bad} failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+#!/bin/bash
+# All tests: test.sh [CTEST ARGS], such as -R unit or -L live. Installs what is missing.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")/.."
+scripts/dependencies.sh build test
+scripts/build.sh --tests release
+scripts/build.sh --tests asan unit_test
+# Kept for a week; without one its tests are skipped, and say so.
+scripts/kernels.py fetch all >/dev/null ||
+    echo "test: not every kernel to test on could be had (above)" >&2
+exec ctest --test-dir build -j2 --output-on-failure "$@"

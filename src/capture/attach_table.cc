@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <array>
+
+#include "tcpsaga/attach.h"
+
+namespace tcpsaga {
+namespace {
+
+using enum HookKind;
+using Mechanism::tracepoint;
+using Mechanism::trampoline;
+
+// One program serves several facts of the same tracepoint; ts_knobs tells it which. The
+// relief must be attached after the program that it stands by for (bpf/state.bpf.h).
+constexpr Hook relief{"tp_relief", tp_btf, "inet_sock_set_state"};
+constexpr Hook raw_relief{"raw_relief", raw_tp, "inet_sock_set_state"};
+constexpr std::array on_tracepoint{Hook{"tp_set_state", tp_btf, "inet_sock_set_state"}, relief};
+constexpr std::array on_raw_tracepoint{Hook{"raw_set_state", raw_tp, "inet_sock_set_state"},
+                                       raw_relief};
+
+constexpr std::array state_tramp{Hook{"tramp_set_state", fentry, "tcp_set_state"}, relief};
+constexpr std::array state_kprobe{Hook{"kprobe_set_state", kprobe, "tcp_set_state"}, raw_relief};
+constexpr std::array state_ways{
+    Alternative{trampoline, state_tramp, ""}, Alternative{Mechanism::kprobe, state_kprobe, ""},
+    Alternative{tracepoint, on_tracepoint, ""},
+    Alternative{tracepoint, on_raw_tracepoint, ""}, // a kernel without BTF
+};
+
+constexpr std::array child_tramp{
+    Hook{"tramp_syn_recv4", fexit, "tcp_v4_syn_recv_sock"},
+    Hook{"tramp_syn_recv6", fexit, "tcp_v6_syn_recv_sock"},
+};
+constexpr std::array child_kprobe{
+    Hook{"kprobe_syn_recv4", kprobe, "tcp_v4_syn_recv_sock"},
+    Hook{"kret_syn_recv4", kretprobe, "tcp_v4_syn_recv_sock"},
+    Hook{"kprobe_syn_recv6", kprobe, "tcp_v6_syn_recv_sock"},
+    Hook{"kret_syn_recv6", kretprobe, "tcp_v6_syn_recv_sock"},
+};
+constexpr std::string_view no_synack =
+    "the SYN-ACK's time: a server's handshake is its first RTT sample";
+constexpr std::array child_ways{
+    Alternative{trampoline, child_tramp, ""},
+    Alternative{Mechanism::kprobe, child_kprobe, ""},
+    Alternative{tracepoint, on_tracepoint, no_synack},
+    Alternative{tracepoint, on_raw_tracepoint, no_synack},
+};
+
+constexpr std::array listen_tramp{Hook{"tramp_listen", fexit, "inet_csk_listen_start"}};
+constexpr std::array listen_kprobe{
+    Hook{"kprobe_listen", kprobe, "inet_csk_listen_start"},
+    Hook{"kret_listen", kretprobe, "inet_csk_listen_start"},
+};
+constexpr std::array listen_ways{
+    Alternative{trampoline, listen_tramp, ""}, Alternative{Mechanism::kprobe, listen_kprobe, ""},
+    Alternative{tracepoint, on_tracepoint, ""},
+    Alternative{tracepoint, on_raw_tracepoint, ""}, // a kernel without BTF
+};
+
+constexpr std::array connect_tramp{Hook{"tramp_connect", fentry, "tcp_connect"}};
+constexpr std::array connect_kprobe{Hook{"kprobe_connect", kprobe, "tcp_connect"}};
+constexpr std::array connect_ways{
+    Alternative{trampoline, connect_tramp, ""},
+    Alternative{Mechanism::kprobe, connect_kprobe, ""},
+    Alternative{tracepoint, {}, "connect is shown when SYN_SENT ends, with the time it began"},
+};
+
+constexpr Hook accept_return{"tramp_accept", fexit, "inet_csk_accept"};
+constexpr Hook accept_enter{"kprobe_accept", kprobe, "inet_csk_accept"};
+constexpr Hook accept_leave{"kret_accept", kretprobe, "inet_csk_accept"};
+constexpr std::array accept_tramp{accept_return,
+                                  Hook{"tramp_graft", fentry, "security_sock_graft"}};
+constexpr std::array accept_kprobe{accept_enter, accept_leave,
+                                   Hook{"kprobe_graft", kprobe, "security_sock_graft"}};
+// Without CONFIG_SECURITY_NETWORK there is no security_sock_graft.
+constexpr std::array accept_tramp_alone{accept_return};
+constexpr std::array accept_kprobe_alone{accept_enter, accept_leave};
+constexpr std::string_view no_relief =
+    "the first accept of each thread that waits in accept() as we start";
+constexpr std::array accept_tp{Hook{"tp_accept", raw_tp, "sys_exit"}};
+constexpr std::array accept_ways{
+    Alternative{trampoline, accept_tramp, ""},
+    Alternative{trampoline, accept_tramp_alone, no_relief},
+    Alternative{Mechanism::kprobe, accept_kprobe, ""},
+    Alternative{Mechanism::kprobe, accept_kprobe_alone, no_relief},
+    Alternative{tracepoint, accept_tp,
+                "io_uring's accepts, and one now and then where the kernel preempts us; every "
+                "system call costs a little more while we run"},
+};
+
+constexpr std::array tw_tramp{Hook{"tramp_time_wait", fentry, "tcp_time_wait"}};
+constexpr std::array tw_kprobe{Hook{"kprobe_time_wait", kprobe, "tcp_time_wait"}};
+constexpr std::array tw_ways{
+    Alternative{trampoline, tw_tramp, ""},
+    Alternative{Mechanism::kprobe, tw_kprobe, ""},
+    Alternative{tracepoint, {}, "TIME_WAIT is inferred from the states before it"},
+};
+
+constexpr std::array turn_tramp{Hook{"tramp_timewait_packet", fexit, "tcp_timewait_state_process"}};
+constexpr std::array turn_kprobe{
+    Hook{"kprobe_timewait_packet", kprobe, "tcp_timewait_state_process"},
+    Hook{"kret_timewait_packet", kretprobe, "tcp_timewait_state_process"},
+};
+constexpr std::array turn_ways{
+    Alternative{trampoline, turn_tramp, ""},
+    Alternative{Mechanism::kprobe, turn_kprobe, ""},
+};
+
+constexpr std::array exit_tramp{Hook{"tramp_twsk_kill", fentry, "inet_twsk_kill"}};
+constexpr std::array exit_kprobe{Hook{"kprobe_twsk_kill", kprobe, "inet_twsk_kill"}};
+constexpr std::array exit_ways{
+    Alternative{trampoline, exit_tramp, ""},
+    Alternative{Mechanism::kprobe, exit_kprobe, ""},
+};
+
+constexpr std::array sent_tp{Hook{"tp_send_reset", tp_btf, "tcp_send_reset"}};
+constexpr std::array sent_raw{Hook{"raw_send_reset", raw_tp, "tcp_send_reset"}};
+constexpr std::array sent_ways{
+    Alternative{tracepoint, sent_tp, ""},
+    Alternative{tracepoint, sent_raw, ""},
+};
+
+constexpr std::array received_tp{Hook{"tp_receive_reset", tp_btf, "tcp_receive_reset"}};
+constexpr std::array received_raw{Hook{"raw_receive_reset", raw_tp, "tcp_receive_reset"}};
+constexpr std::array received_ways{
+    Alternative{tracepoint, received_tp, ""},
+    Alternative{tracepoint, received_raw, ""},
+};
+
+constexpr std::array syn_tramp{
+    Hook{"tramp_syn", fentry, "tcp_conn_request"},
+    Hook{"tramp_reqsk", fentry, "inet_reqsk_alloc"},
+    Hook{"tramp_synack", fentry, "tcp_make_synack"},
+    Hook{"tramp_syn_done", fexit, "tcp_conn_request"},
+};
+constexpr std::array syn_kprobe{
+    Hook{"kprobe_syn", kprobe, "tcp_conn_request"},
+    Hook{"kprobe_reqsk", kprobe, "inet_reqsk_alloc"},
+    Hook{"kprobe_synack", kprobe, "tcp_make_synack"},
+    Hook{"kret_syn", kretprobe, "tcp_conn_request"},
+};
+constexpr std::string_view polled_only =
+    "overflows are found by looking at the listeners' drop counters every 200 ms: no client, no "
+    "stage, no cookies";
+constexpr std::array syn_ways{
+    Alternative{trampoline, syn_tramp, ""},
+    Alternative{Mechanism::kprobe, syn_kprobe, ""},
+    Alternative{tracepoint, {}, polled_only},
+};
+
+constexpr Hook sys_accept_leave{"tramp_sys_accept", fexit, "__sys_accept4"};
+constexpr std::array error_tramp{sys_accept_leave, Hook{"tramp_io_accept", fexit, "io_accept"}};
+constexpr std::array error_tramp_sys{sys_accept_leave};
+constexpr Hook sys_accept_probe{"kprobe_sys_accept", kprobe, "__sys_accept4"};
+constexpr Hook sys_accept_return{"kret_sys_accept", kretprobe, "__sys_accept4"};
+constexpr std::array error_kprobe{sys_accept_probe, sys_accept_return,
+                                  Hook{"kprobe_io_accept", kprobe, "io_accept"},
+                                  Hook{"kret_io_accept", kretprobe, "io_accept"}};
+constexpr std::array error_kprobe_sys{sys_accept_probe, sys_accept_return};
+constexpr std::string_view no_io_uring = "failures of io_uring's accepts";
+constexpr std::array error_ways{
+    Alternative{trampoline, error_tramp, ""},
+    Alternative{trampoline, error_tramp_sys, no_io_uring}, // io_accept is inlined before 6.1
+    Alternative{Mechanism::kprobe, error_kprobe, ""},
+    Alternative{Mechanism::kprobe, error_kprobe_sys, no_io_uring},
+    Alternative{tracepoint, accept_tp, no_io_uring},
+};
+
+// The hooks of `child` see the refused ACKs too.
+constexpr std::array ack_ways{
+    Alternative{trampoline, child_tramp, ""},
+    Alternative{Mechanism::kprobe, child_kprobe, ""},
+    Alternative{tracepoint, {}, polled_only},
+};
+
+constexpr std::array table{
+    Fact{FactId::state, "state", "every state change of a full socket", "every state change",
+         state_ways},
+    Fact{FactId::child, "child", "the birth of a server's connection",
+         "the start of servers' connections: they appear at their first state change", child_ways},
+    Fact{FactId::listen, "listen", "a listener starts", "listeners that start", listen_ways},
+    Fact{FactId::connect, "connect", "an active open, before its SYN leaves",
+         "connect is shown when SYN_SENT ends", connect_ways},
+    Fact{FactId::accept, "accept", "accept() and the process that got the connection",
+         "accept events, and the process of a connection until it acts on it", accept_ways},
+    Fact{FactId::time_wait, "time_wait", "the entry into TIME_WAIT",
+         "TIME_WAIT is inferred from the states before it", tw_ways},
+    Fact{FactId::time_wait_turn, "time_wait_turn",
+         "FIN_WAIT2 held as a small socket turns to TIME_WAIT",
+         "the turn to TIME_WAIT of connections whose FIN_WAIT2 outlived their socket", turn_ways},
+    Fact{FactId::time_wait_exit, "time_wait_exit", "the end of a TIME_WAIT",
+         "the end of TIME_WAIT, and the time it was held", exit_ways},
+    // The same tracepoint on every kernel: a function hook would tell no more.
+    Fact{FactId::reset_sent, "reset_sent", "a socket sends a RST", "RSTs that are sent", sent_ways},
+    Fact{FactId::reset_received, "reset_received", "a socket receives a RST",
+         "RSTs that are received", received_ways},
+    Fact{FactId::overflow_syn, "overflow_syn", "a SYN meets a full queue",
+         "SYNs that are dropped at a full queue, or answered with a cookie", syn_ways},
+    Fact{FactId::overflow_ack, "overflow_ack", "a final ACK meets a full accept queue",
+         "final ACKs that meet a full accept queue", ack_ways},
+    Fact{FactId::accept_error, "accept_error", "accept() fails for want of a descriptor or memory",
+         "accept() calls that fail for want of a descriptor or memory", error_ways},
+};
+
+} // namespace
+
+std::span<const Fact> facts()
+{
+    return table;
+}
+
+} // namespace tcpsaga

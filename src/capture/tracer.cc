@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tcpsaga/tracer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "libbpf_log.h"
+#include "tcpsaga/abi.h"
+#include "tcpsaga.skel.h" // after abi.h, whose types it names
+
+namespace tcpsaga {
+namespace {
+
+struct SkeletonFree {
+    void operator()(tcpsaga_bpf* s) const { tcpsaga_bpf::destroy(s); }
+};
+using SkeletonPtr = std::unique_ptr<tcpsaga_bpf, SkeletonFree>;
+struct RingFree {
+    void operator()(ring_buffer* r) const { ring_buffer__free(r); }
+};
+struct LinkFree {
+    void operator()(bpf_link* l) const { bpf_link__destroy(l); }
+};
+
+struct Attached {
+    const Hook* hook;
+    const bpf_program* program;
+    std::unique_ptr<bpf_link, LinkFree> link;
+};
+
+/// Calls that the kernel did not run the program for, as far as it tells: since 5.12 for
+/// trampolines, 6.1 for tracepoints, 6.7 for kprobes.
+std::uint64_t missed_runs(const Attached& a)
+{
+    bpf_prog_info program{};
+    __u32 size = sizeof(program);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(a.program), &program, &size) != 0)
+        return 0;
+    // The tail of struct bpf_link_info for a kprobe (include/uapi/linux/bpf.h of 6.7), which
+    // the system's header may not have yet.
+    struct {
+        __u32 type, id, prog_id, pad;
+        __u32 event_type, pad2;
+        __u64 func_name;
+        __u32 name_len, offset;
+        __u64 addr, missed, cookie;
+    } link{};
+    size = sizeof(link);
+    const bool probe = a.hook->kind == HookKind::kprobe || a.hook->kind == HookKind::kretprobe;
+    if (!probe || bpf_obj_get_info_by_fd(bpf_link__fd(a.link.get()), &link, &size) != 0)
+        return program.recursion_misses;
+    return program.recursion_misses + link.missed;
+}
+
+/// Kernels before 5.11 charge BPF maps to RLIMIT_MEMLOCK. Where it cannot be raised, the
+/// load tells.
+void raise_memlock_limit()
+{
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+std::uint32_t shared_facts(const Plan& plan)
+{
+    std::uint32_t bits = 0;
+    const auto add = [&](FactId id, std::uint32_t by_tracepoint, std::uint32_t by_function) {
+        const Choice& c = plan.of(id);
+        if (c.hooked())
+            bits |= c.is(Mechanism::tracepoint) ? by_tracepoint : by_function;
+    };
+    add(FactId::state, TS_TP_STATE, 0);
+    add(FactId::child, TS_TP_BIRTH, TS_FN_BIRTH);
+    add(FactId::listen, TS_TP_LISTEN, 0);
+    add(FactId::accept, TS_TP_ACCEPT, 0);
+    add(FactId::accept_error, TS_TP_ACCEPT_ERROR, 0);
+    if (plan.of(FactId::overflow_ack).hooked())
+        bits |= TS_FN_REFUSED;
+    return bits;
+}
+
+ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const KernelProber& kernel)
+{
+    ts_knobs k{};
+    k.filter = options.filter.for_kernel();
+    k.wake_bytes = options.ring_bytes / 8;
+    k.have_cookie = kernel.has_function("bpf_get_socket_ptr_cookie") ? 1 : 0;
+    k.shared_facts = shared_facts(plan);
+    k.tell_syn_sent = plan.of(FactId::connect).hooked() ? 0 : 1;
+    k.args_accept = kernel.arguments_of("inet_csk_accept");
+    k.args_listen = kernel.arguments_of("inet_csk_listen_start");
+    k.args_syn_recv = kernel.arguments_of("tcp_v4_syn_recv_sock");
+    k.args_send_reset = kernel.arguments_of_tracepoint("tcp_send_reset");
+    k.args_sys_accept = kernel.arguments_of("__sys_accept4");
+    k.args_io_accept = kernel.arguments_of("io_accept");
+    k.overflow_rate = options.overflow_rate;
+    return k;
+}
+
+Error load_error(int err)
+{
+    std::string remedy;
+    if (err == EPERM)
+        remedy = "needs CAP_BPF and CAP_PERFMON; before Linux 5.11 also room under ulimit -l";
+    else if (err == ENOMEM)
+        remedy = "try a smaller --ring";
+    const std::string which = last_load_failure();
+    return {"cannot load", which.empty() ? "the BPF programs" : "BPF program " + which, err,
+            std::move(remedy)};
+}
+
+/// The object with its knobs set and the programs of the plan chosen, not loaded.
+Result<SkeletonPtr> open_skeleton(const Tracer::Options& options, const Plan& plan,
+                                  const KernelProber& kernel)
+{
+    raise_memlock_limit();
+    LIBBPF_OPTS(bpf_object_open_opts, open);
+    if (!options.btf.empty())
+        open.btf_custom_path = options.btf.c_str();
+    SkeletonPtr skeleton(tcpsaga_bpf::open(&open));
+    if (!skeleton)
+        return Error{"cannot open", "the BPF object", errno, ""};
+    skeleton->rodata->knobs = knobs_for(options, plan, kernel);
+    bpf_map__set_max_entries(skeleton->maps.ring, static_cast<__u32>(options.ring_bytes));
+    const auto wanted = plan.hooks();
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton->obj)
+    {
+        const std::string_view name = bpf_program__name(program);
+        bpf_program__set_autoload(program, std::ranges::any_of(wanted, [&](const Hook* h) {
+                                      return h->program == name;
+                                  }));
+    }
+    return skeleton;
+}
+
+} // namespace
+
+struct Tracer::Impl {
+    SkeletonPtr skeleton;
+    std::vector<Attached> attached;
+    std::uint64_t missed_before_detach = 0;
+
+    /// State changes and accepts have a relief that sees what the first program missed
+    /// (bpf/state.bpf.h): nothing is lost there.
+    [[nodiscard]] bool relieved(const Hook& hook) const
+    {
+        const bool graft = std::ranges::any_of(attached, [](const Attached& a) {
+            return a.hook->symbol == "security_sock_graft";
+        });
+        // Of the system calls that a preempted sys_exit program misses hardly one is an accept.
+        return hook.symbol == "tcp_set_state" || hook.symbol == "inet_sock_set_state" ||
+               hook.symbol == "sys_exit" ||
+               (graft &&
+                (hook.symbol == "inet_csk_accept" || hook.symbol == "security_sock_graft"));
+    }
+
+    [[nodiscard]] std::uint64_t missed() const
+    {
+        std::uint64_t n = missed_before_detach;
+        for (const Attached& a : attached)
+            n += relieved(*a.hook) ? 0 : missed_runs(a);
+        return n;
+    }
+    std::unique_ptr<ring_buffer, RingFree> ring;
+    const OnRecord* on_record = nullptr; // during poll()
+
+    static int deliver(void* self, void* data, size_t size)
+    {
+        const auto& impl = *static_cast<Impl*>(self);
+        const std::span bytes{static_cast<const std::byte*>(data), size};
+        return (*impl.on_record)(bytes) ? 0 : -ECANCELED;
+    }
+
+    Status load(const Options& options, const Plan& plan, const KernelProber& kernel);
+    Status attach(const Plan& plan);
+};
+
+Status Tracer::Impl::load(const Options& options, const Plan& plan, const KernelProber& kernel)
+{
+    auto opened = open_skeleton(options, plan, kernel);
+    if (!opened)
+        return opened.error();
+    skeleton = std::move(*opened);
+    if (const int err = tcpsaga_bpf::load(skeleton.get()); err != 0)
+        return load_error(-err);
+    ring.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.ring), &deliver, this, nullptr));
+    if (!ring)
+        return Error{"cannot map", "the ring buffer", errno, "try a smaller --ring"};
+    return Nothing{};
+}
+
+Status Tracer::Impl::attach(const Plan& plan)
+{
+    for (const Hook* hook : plan.hooks()) {
+        const std::string name(hook->program);
+        bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, name.c_str());
+        bpf_link* link = program != nullptr ? bpf_program__attach(program) : nullptr;
+        if (link == nullptr)
+            return Error{"cannot attach", std::string(bpf_program__section_name(program)), errno,
+                         "leave it out with --disable-hook"};
+        attached.push_back({hook, program, std::unique_ptr<bpf_link, LinkFree>(link)});
+    }
+    return Nothing{};
+}
+
+Tracer::Tracer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tracer::~Tracer() = default;
+
+Result<std::unique_ptr<Tracer>> Tracer::start(const Options& options, const Plan& plan,
+                                              const KernelProber& kernel)
+{
+    auto impl = std::make_unique<Impl>();
+    if (auto status = impl->load(options, plan, kernel); !status)
+        return status.error();
+    if (auto status = impl->attach(plan); !status)
+        return status.error();
+    return std::unique_ptr<Tracer>(new Tracer(std::move(impl)));
+}
+
+Status Tracer::poll(int timeout_ms, const OnRecord& on_record)
+{
+    impl_->on_record = &on_record;
+    int n = ring_buffer__poll(impl_->ring.get(), timeout_ms);
+    // Records that woke nobody are fetched by looking.
+    if (n >= 0)
+        n = ring_buffer__consume(impl_->ring.get());
+    impl_->on_record = nullptr;
+    if (n < 0 && n != -EINTR && n != -ECANCELED)
+        return Error{"cannot read", "the ring buffer", -n, ""};
+    return Nothing{};
+}
+
+void Tracer::detach()
+{
+    impl_->missed_before_detach = impl_->missed();
+    impl_->attached.clear();
+}
+
+KernelLosses Tracer::losses() const
+{
+    KernelLosses total;
+    for (const auto& slot : impl_->skeleton->bss->counters) {
+        for (const auto& n : slot.lost)
+            total.ring += __atomic_load_n(&n, __ATOMIC_RELAXED);
+        total.missed += __atomic_load_n(&slot.missed, __ATOMIC_RELAXED);
+    }
+    total.missed += impl_->missed();
+    return total;
+}
+
+std::vector<ListenerTotals> Tracer::listener_totals() const
+{
+    std::vector<ListenerTotals> totals;
+    const int fd = bpf_map__fd(impl_->skeleton->maps.listeners);
+    ListenerTotals t{};
+    const ts_listener_key* previous = nullptr;
+    ts_listener_key key{};
+    while (bpf_map_get_next_key(fd, previous, &t.key) == 0) {
+        if (bpf_map_lookup_elem(fd, &t.key, &t.counts) == 0)
+            totals.push_back(t);
+        key = t.key;
+        previous = &key;
+    }
+    return totals;
+}
+
+Result<std::vector<VerifierCost>> verifier_costs(const Tracer::Options& options, const Plan& plan,
+                                                 const KernelProber& kernel)
+{
+    constexpr __u32 log_statistics = 4; // BPF_LOG_STATS, kernel/bpf/verifier.c
+    auto skeleton = open_skeleton(options, plan, kernel);
+    if (!skeleton)
+        return skeleton.error();
+    std::vector<std::pair<bpf_program*, std::string>> logs;
+    for (const Hook* hook : plan.hooks())
+        logs.emplace_back(bpf_object__find_program_by_name((*skeleton)->obj,
+                                                           std::string(hook->program).c_str()),
+                          std::string(4096, '\0'));
+    for (auto& [program, log] : logs) {
+        bpf_program__set_log_level(program, log_statistics);
+        bpf_program__set_log_buf(program, log.data(), log.size());
+    }
+    if (const int err = tcpsaga_bpf::load(skeleton->get()); err != 0)
+        return load_error(-err);
+    std::vector<VerifierCost> costs;
+    for (const auto& [program, log] : logs) {
+        const auto at = log.find("processed ");
+        costs.push_back(
+            {bpf_program__name(program),
+             at == std::string::npos ? 0 : std::strtoull(log.c_str() + at + 10, nullptr, 10)});
+    }
+    return costs;
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "check.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "say.h"
+#include "tcpsaga/probe.h"
+#include "tcpsaga/tracer.h"
+
+namespace tcpsaga {
+namespace {
+
+constexpr int degraded_code = 3;
+
+std::string hooks_of(const Alternative& a)
+{
+    std::string text;
+    for (const Hook& h : a.hooks)
+        text +=
+            (text.empty() ? "" : ", ") + std::string(name_of(h.kind)) + "/" + std::string(h.symbol);
+    return text.empty() ? "concluded from the other facts" : text;
+}
+
+struct Way {
+    const Alternative* alternative;
+    bool used;
+    std::string refused; ///< why; "" = it would attach
+};
+
+/// All alternatives of a fact, those not needed tried as well.
+std::vector<Way> ways_of(const Choice& choice, const Prober& can_attach)
+{
+    std::vector<Way> ways;
+    for (const Alternative& a : choice.fact->alternatives) {
+        Way way{&a, choice.taken == &a, ""};
+        for (const Hook& hook : a.hooks)
+            if (const auto status = can_attach(hook); !status && way.refused.empty())
+                way.refused = status.error().message();
+        ways.push_back(std::move(way));
+    }
+    return ways;
+}
+
+struct Report {
+    utsname kernel{};
+    Plan plan;
+    std::vector<std::vector<Way>> ways; ///< parallel to plan.choices
+    std::vector<VerifierCost> costs;    ///< with --programs
+
+    [[nodiscard]] bool works() const { return plan.of(FactId::state).taken != nullptr; }
+    [[nodiscard]] bool complete() const
+    {
+        return std::ranges::all_of(plan.choices, [](const Choice& c) { return c.loses().empty(); });
+    }
+    [[nodiscard]] const char* verdict() const
+    {
+        return !works() ? "nothing works" : complete() ? "complete" : "degraded";
+    }
+};
+
+std::string state_of(const Way& way)
+{
+    return way.used ? "used" : way.refused.empty() ? "not needed" : "refused: " + way.refused;
+}
+
+void print_text(const Report& r)
+{
+    fmt::print("Linux {} {}: {}\n", r.kernel.release, r.kernel.machine, r.verdict());
+    for (std::size_t i = 0; i < r.plan.choices.size(); i++) {
+        const Choice& c = r.plan.choices[i];
+        fmt::print("\n{:<15} {}\n", c.fact->name, c.fact->tells);
+        if (c.taken != nullptr)
+            fmt::print("  {:<12} {}\n", name_of(c.taken->mechanism), hooks_of(*c.taken));
+        else
+            fmt::print("  {}\n", c.disabled ? "disabled" : "nothing attaches");
+        if (!c.loses().empty())
+            fmt::print("  lost: {}\n", c.loses());
+        for (const Way& way : r.ways[i])
+            if (!way.used)
+                fmt::print("  ({:<10}) {}\n", name_of(way.alternative->mechanism), state_of(way));
+    }
+    for (const VerifierCost& cost : r.costs)
+        fmt::print("{}{:<24} {:>6} instructions verified\n", &cost == r.costs.data() ? "\n" : "",
+                   cost.program, cost.instructions);
+}
+
+void print_json(const Report& r)
+{
+    nlohmann::ordered_json facts = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < r.plan.choices.size(); i++) {
+        const Choice& c = r.plan.choices[i];
+        nlohmann::ordered_json fact{{"fact", c.fact->name}, {"tells", c.fact->tells}};
+        if (c.taken != nullptr) {
+            fact["mechanism"] = name_of(c.taken->mechanism);
+            auto& hooks = fact["hooks"] = nlohmann::ordered_json::array();
+            for (const Hook& h : c.taken->hooks)
+                hooks.push_back({{"kind", name_of(h.kind)}, {"symbol", h.symbol}});
+        }
+        if (!c.loses().empty())
+            fact["lost"] = c.loses();
+        for (const Way& way : r.ways[i])
+            fact["alternatives"].push_back({{"mechanism", name_of(way.alternative->mechanism)},
+                                            {"state", state_of(way)}});
+        facts.push_back(std::move(fact));
+    }
+    nlohmann::ordered_json report{{"kernel", r.kernel.release},
+                                  {"machine", r.kernel.machine},
+                                  {"verdict", r.verdict()},
+                                  {"title", r.plan.title()},
+                                  {"facts", std::move(facts)}};
+    for (const VerifierCost& cost : r.costs)
+        report["programs"].push_back({{"program", cost.program}, {"verified", cost.instructions}});
+    fmt::print("{}\n", report.dump(2));
+}
+
+} // namespace
+
+Status check_privileges()
+{
+    const std::ifstream file("/proc/self/status");
+    std::stringstream text;
+    text << file.rdbuf();
+    const std::string missing = missing_capabilities(text.str());
+    if (missing.empty())
+        return Nothing{};
+    return Error{"needs", missing, 0, "run it with sudo, or give it those file capabilities"};
+}
+
+int run_check(const Options& options)
+{
+    if (const auto status = check_privileges(); !status)
+        return fail(status.error());
+    KernelProber kernel(options.btf);
+    if (const auto status = kernel.can_run(); !status)
+        return fail(status.error());
+    const Prober can_attach = [&](const Hook& h) { return kernel.can_attach(h); };
+    auto plan = choose(options.wish, can_attach);
+    if (!plan)
+        return fail(plan.error());
+    Report report;
+    uname(&report.kernel);
+    report.plan = std::move(*plan);
+    for (const Choice& c : report.plan.choices)
+        report.ways.push_back(ways_of(c, can_attach));
+    if (options.programs && report.works()) {
+        auto costs =
+            verifier_costs({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
+                           report.plan, kernel);
+        if (!costs)
+            return fail(costs.error());
+        report.costs = std::move(*costs);
+    }
+    options.json ? print_json(report) : print_text(report);
+    return !report.works() ? 1 : report.complete() ? 0 : degraded_code;
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "live.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <functional>
+
+#include "say.h"
+#include "tcpsaga/audit.h"
+#include "tcpsaga/correlator.h"
+#include "tcpsaga/listener_poll.h"
+#include "tcpsaga/present.h"
+#include "tcpsaga/tracer.h"
+
+namespace tcpsaga {
+namespace {
+
+// A person sees a line within 100 ms: this, and the write.
+constexpr int poll_ms = 50;
+constexpr int unexplained_code = 4;
+constexpr std::uint64_t listener_poll_ms = 200;
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
+std::atomic<bool> stop_asked;
+std::atomic<bool> reopen_asked;
+// NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
+
+void on_signal(int number)
+{
+    (number == SIGHUP ? reopen_asked : stop_asked) = true;
+}
+
+void catch_signals()
+{
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+        sigaction(number, &action, nullptr);
+    signal(SIGPIPE, SIG_IGN); // write() tells
+}
+
+std::int64_t now_ns(clockid_t clock)
+{
+    timespec t{};
+    clock_gettime(clock, &t);
+    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+PresentOptions present_options(const Options& o, const Output& out)
+{
+    PresentOptions p;
+    std::array<char, 256> host{};
+    gethostname(host.data(), host.size() - 1);
+    p.host = host.data();
+    p.utc_offset_ns = now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC);
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    localtime_r(&now, &local);
+    p.zone_offset_s = local.tm_gmtoff;
+    p.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
+    p.kinds = o.kinds;
+    p.states = o.states;
+    if (o.command == Command::life)
+        p.kinds = {"close"};
+    return p;
+}
+
+std::unique_ptr<Sink> make_presenter(const Options& o, Output& out)
+{
+    const auto options = present_options(o, out);
+    if (o.json)
+        return make_json(out, options);
+    return o.command == Command::life ? make_life(out, options) : make_trace(out, options);
+}
+
+/// Stops passing events on once --count lines are out.
+class Limit : public Sink {
+public:
+    Limit(Sink& next, const Output& out, std::optional<std::uint64_t> most)
+        : next_(next), out_(out), most_(most)
+    {
+    }
+    [[nodiscard]] bool reached() const { return most_ && out_.lines() >= *most_; }
+    void on_event(const Event& e) override
+    {
+        if (!reached())
+            next_.on_event(e);
+    }
+
+private:
+    Sink& next_;
+    const Output& out_;
+    std::optional<std::uint64_t> most_;
+};
+
+void tell_what_is_lost(const Plan& plan)
+{
+    for (const Choice& c : plan.choices) {
+        if (c.loses().empty())
+            continue;
+        if (c.taken == nullptr)
+            say("without {}{}: lost: {}", c.fact->name, c.disabled ? " (disabled)" : "", c.loses());
+        else
+            say("{} by {}: {}", c.fact->name, name_of(c.taken->mechanism), c.loses());
+    }
+}
+
+std::string millis(const Histogram& h)
+{
+    const auto ms = [](std::uint64_t us) { return static_cast<double>(us) / 1000; };
+    return fmt::format("p50 {:.3f} p90 {:.3f} p99 {:.3f} max {:.3f} ms", ms(h.percentile(50)),
+                       ms(h.percentile(90)), ms(h.percentile(99)), ms(h.max()));
+}
+
+/// The busiest first, and not more than fit a screen.
+void tell_listeners(std::vector<event::ListenerSummary> listeners)
+{
+    constexpr std::size_t most = 10;
+    std::ranges::sort(listeners, std::greater{}, &event::ListenerSummary::births);
+    for (std::size_t i = 0; i < std::min(listeners.size(), most); i++) {
+        const event::ListenerSummary& l = listeners[i];
+        std::string depth;
+        if (l.acceptq_max != 0)
+            depth = fmt::format(", queue up to {} of {}", l.acceptq_high, l.acceptq_max);
+        say("listener {}:{}: {} accepted of {}{}; handshake {}; accept wait {}",
+            to_string(l.local.addr), l.local.port, l.accepts, l.births, depth,
+            millis(l.handshake_us), millis(l.accept_wait_us));
+    }
+    if (listeners.size() > most)
+        say("and {} more listeners", listeners.size() - most);
+}
+
+void tell_summary(const event::Summary& s, const Plan& plan)
+{
+    std::string without;
+    for (const Choice& c : plan.choices)
+        if (c.taken == nullptr)
+            without += (without.empty() ? "" : ", ") + std::string(c.fact->name);
+    if (!without.empty())
+        say("without {}", without);
+    say("{} opened, {} accepted, {} closed, {} still open", s.opens, s.accepts, s.closes, s.alive);
+    tell_listeners(s.listeners);
+    std::size_t agree = 0;
+    for (const event::AuditRow& row : s.audit) {
+        agree += row.kernel == row.seen ? 1 : 0;
+        if (row.kernel != row.seen)
+            say("audit: netns {}: {}: the kernel counted {}, seen {} ({})", row.netns, row.counter,
+                row.kernel, row.seen, row.why.empty() ? "unexplained" : row.why);
+    }
+    say("audit: {} of {} counters agree with the kernel's", agree, s.audit.size());
+    if (s.lost() == 0)
+        say("{} events, 0 lost", s.events);
+    else
+        say("{} events, {} lost (ring {}, table {}, output {}, missed {})", s.events, s.lost(),
+            s.lost_ring, s.lost_table, s.lost_output, s.lost_missed);
+}
+
+/// The parts of a running trace, wired.
+struct Session {
+    const Options& options;
+    const Plan& plan;
+    Tracer& tracer;
+    const KernelProber& kernel;
+    Output& out;
+    std::unique_ptr<Sink> presenter = make_presenter(options, out);
+    Limit limit{*presenter, out, options.count};
+    Correlator correlator{{options.max_connections, plan.of(FactId::time_wait_exit).hooked(),
+                           plan.of(FactId::child).is(Mechanism::tracepoint), options.filter,
+                           kernel.enum_names("sk_rst_reason", "SK_RST_REASON_")},
+                          limit};
+    KernelLosses told{};
+    std::map<std::uint32_t, ProcCounters> counters_at_start =
+        read_all_counters(options.filter.netns);
+
+    std::vector<event::AuditRow> audited{};
+    ListenerPoll listener_poll{options.filter.netns};
+    std::uint64_t polled_at = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+
+    [[nodiscard]] bool finished() const
+    {
+        return stop_asked || limit.reached() || out.health() != Output::Health::good;
+    }
+
+    Status turn(int timeout_ms)
+    {
+        const Tracer::OnRecord on_record = [this](std::span<const std::byte> bytes) {
+            correlator.consume(bytes);
+            return !limit.reached() && out.health() == Output::Health::good;
+        };
+        auto status = tracer.poll(timeout_ms, on_record);
+        poll_listeners(false);
+        tell_losses();
+        out.flush();
+        out.check_reader();
+        return status;
+    }
+
+    void tell_losses()
+    {
+        const KernelLosses now = tracer.losses();
+        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+        correlator.lost(now.ring - told.ring, event::LostWhere::ring, ts);
+        correlator.lost(now.missed - told.missed, event::LostWhere::missed, ts);
+        correlator.tell_evictions(ts);
+        told = now;
+    }
+
+    Status run()
+    {
+        const std::int64_t start = now_ns(CLOCK_MONOTONIC);
+        poll_listeners(true);
+        const auto over = [&] {
+            return options.duration_s && static_cast<double>(now_ns(CLOCK_MONOTONIC) - start) >=
+                                             *options.duration_s * 1e9;
+        };
+        while (!finished() && !over()) {
+            if (auto status = turn(poll_ms); !status)
+                return status;
+            if (reopen_asked.exchange(false))
+                if (const auto status = out.reopen(); !status)
+                    say("{}", status.error().message());
+        }
+        settle();
+        tracer.detach();
+        return out.health() == Output::Health::good ? turn(0) : Status(Nothing{});
+    }
+
+    /// Where no hook sees full queues: looks at the listeners' drop counters now and then.
+    void poll_listeners(bool now)
+    {
+        if (plan.of(FactId::overflow_syn).hooked() || plan.of(FactId::overflow_ack).hooked())
+            return;
+        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+        const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
+        if (!now && waited_ms < listener_poll_ms)
+            return;
+        correlator.on_polled(listener_poll.look(), ts, waited_ms);
+        polled_at = ts;
+    }
+
+    /// Reads the kernel's counters, then ours: what happens in between is a difference.
+    void settle()
+    {
+        const auto counters = read_all_counters(options.filter.netns);
+        static_cast<void>(turn(0));
+        poll_listeners(true);
+        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+        correlator.settle(tracer.listener_totals(), ts);
+        audited = audit(counters_at_start, counters, correlator.seen(), audit_context());
+    }
+
+    [[nodiscard]] AuditContext audit_context() const
+    {
+        AuditContext context;
+        const Filter& f = options.filter;
+        context.lost = correlator.summary().lost();
+        context.filtered = f.family != 0 || !f.ports.empty() || !f.lports.empty() ||
+                           !f.rports.empty() || !f.cidrs.empty();
+        const bool syn = plan.of(FactId::overflow_syn).hooked();
+        const bool ack = plan.of(FactId::overflow_ack).hooked();
+        if (!syn)
+            context.unseen.insert({"TcpExt.TCPReqQFullDoCookies", "TcpExt.TCPReqQFullDrop"});
+        if (!syn || !ack)
+            context.unseen.insert("TcpExt.ListenOverflows"); // polled: some drop, which is not told
+        if (syn != ack)
+            context.unseen.insert("TcpExt.ListenDrops");
+        if (!plan.of(FactId::child).hooked())
+            context.unseen.insert("Tcp.PassiveOpens");
+        return context;
+    }
+
+    /// The last line, and the exit code.
+    int finish()
+    {
+        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+        event::Summary s = correlator.summary();
+        s.audit = audited;
+        s.lost_output = out.lines_lost();
+        presenter->on_event({ts, nullptr, {}, s});
+        out.flush();
+        if (out.health() == Output::Health::closed)
+            return 0;
+        s.lost_output = out.lines_lost(); // with what that flush lost
+        tell_summary(s, plan);
+        if (out.health() == Output::Health::failed)
+            return fail(out.error());
+        const bool bad = std::ranges::any_of(s.audit, &event::AuditRow::unexplained);
+        return options.strict_audit && bad ? unexplained_code : 0;
+    }
+};
+
+Result<std::unique_ptr<Output>> open_output(const std::string& path)
+{
+    return path.empty() ? std::make_unique<Output>() : Output::open(path);
+}
+
+} // namespace
+
+int run_live(const Options& options)
+{
+    if (const auto status = check_privileges(); !status)
+        return fail(status.error());
+    auto out = open_output(options.output);
+    if (!out)
+        return fail(out.error());
+    catch_signals();
+    KernelProber kernel(options.btf);
+    if (const auto status = kernel.can_run(); !status)
+        return fail(status.error());
+    auto plan = choose(options.wish, [&](const Hook& h) { return kernel.can_attach(h); });
+    if (!plan)
+        return fail(plan.error());
+    const Choice& state = plan->of(FactId::state);
+    if (state.taken == nullptr)
+        return fail({"no way to see state changes:",
+                     state.rejected.empty() ? "disabled" : state.rejected.back().why, 0,
+                     "see tcpsaga check"});
+    auto tracer =
+        Tracer::start({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
+                      *plan, kernel);
+    if (!tracer)
+        return fail(tracer.error());
+    Session session{options, *plan, **tracer, kernel, **out};
+    (*out)->flush(); // the header, before anything happens
+    tell_what_is_lost(*plan);
+    say("ready ({})", plan->title());
+    if (auto status = session.run(); !status)
+        return fail(status.error());
+    return session.finish();
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "options.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+namespace tcpsaga {
+namespace {
+
+constexpr int usage_error = 2;
+
+const std::vector<std::string> kinds{"listen", "unlisten", "connect",     "connect_error",
+                                     "state",  "accept",   "time_wait",   "reset",
+                                     "close",  "overflow", "accept_error"};
+const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
+                                      "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
+                                      "LAST_ACK",    "LISTEN",    "CLOSING"};
+
+/// As typed, before it is understood.
+struct Raw {
+    std::vector<std::string> cidrs, netns;
+    bool only_v4 = false;
+    bool only_v6 = false;
+    std::string attach = "auto";
+};
+
+/// "123" an inode, "self", a path such as /proc/1/ns/net, else a name under /run/netns.
+Result<std::uint32_t> parse_netns(const std::string& text)
+{
+    if (!text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
+        const auto inode = std::strtoull(text.c_str(), nullptr, 10);
+        if (inode == 0 || inode > UINT32_MAX)
+            return Error{"bad network namespace", "'" + text + "'", 0, "no such inode number"};
+        return static_cast<std::uint32_t>(inode);
+    }
+    const std::string path = text == "self"                        ? "/proc/self/ns/net"
+                             : text.find('/') != std::string::npos ? text
+                                                                   : "/run/netns/" + text;
+    struct stat st {};
+    if (::stat(path.c_str(), &st) != 0)
+        return Error{"no network namespace", "'" + text + "'", errno,
+                     "want an inode number, a name from 'ip netns', or a path"};
+    return static_cast<std::uint32_t>(st.st_ino);
+}
+
+std::string power_of_two(const std::string& text)
+{
+    const auto n = std::strtoull(text.c_str(), nullptr, 10);
+    constexpr std::uint64_t least = 64 << 10;
+    constexpr std::uint64_t most = std::uint64_t{1} << 30;
+    return std::has_single_bit(n) && n >= least && n <= most ? ""
+                                                             : "want a power of two from 64K to 1G";
+}
+
+void add_filter_options(CLI::App& app, Options& o, Raw& raw)
+{
+    const auto* const group = "Which connections";
+    const auto ports = [&](const char* name, std::vector<std::uint16_t>& list, const char* help) {
+        app.add_option(name, list, help)
+            ->delimiter(',')
+            ->check(CLI::Range(1, 65535))
+            ->type_name("N[,N]")
+            ->group(group);
+    };
+    ports("--port", o.filter.ports, "either end has one of these ports");
+    ports("--lport", o.filter.lports, "the local end has");
+    ports("--rport", o.filter.rports, "the remote end has");
+    app.add_option("--addr", raw.cidrs, "either end is in one of these blocks, IPv4 or IPv6")
+        ->delimiter(',')
+        ->type_name("CIDR")
+        ->group(group);
+    auto* v4 = app.add_flag("-4", raw.only_v4, "IPv4 only (v4-mapped IPv6 is IPv4)")->group(group);
+    app.add_flag("-6", raw.only_v6, "IPv6 only")->group(group)->excludes(v4);
+    app.add_option("--netns", raw.netns, "in this network namespace: inode, name, path or 'self'")
+        ->delimiter(',')
+        ->type_name("NETNS")
+        ->group(group);
+    app.add_option("--pid", o.filter.pids, "owned, or touched, by one of these processes")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber)
+        ->type_name("PID")
+        ->group(group);
+    app.add_option("--comm", o.filter.comms, "the same by the process's name (15 bytes)")
+        ->delimiter(',')
+        ->type_name("NAME")
+        ->group(group);
+}
+
+void add_hook_options(CLI::App& app, Options& o, Raw& raw)
+{
+    const auto* const group = "Hooks";
+    app.add_option("--attach", raw.attach, "the preferred mechanism")
+        ->check(CLI::IsMember({"auto", "trampoline", "kprobe", "tracepoint"}))
+        ->type_name("auto|trampoline|kprobe|tracepoint")
+        ->group(group);
+    app.add_option("--disable-hook", o.wish.disabled, "leave a hook out; 'check' names them")
+        ->delimiter(',')
+        ->type_name("NAME")
+        ->group(group);
+    app.add_option("--btf", o.btf, "BTF of this kernel from a file, where /sys/kernel/btf has none")
+        ->check(CLI::ExistingFile)
+        ->type_name("FILE")
+        ->group(group);
+}
+
+void add_live_options(CLI::App& app, Options& o, Raw& raw)
+{
+    add_filter_options(app, o, raw);
+    add_hook_options(app, o, raw);
+    app.add_flag("--json", o.json, "one JSON object a line");
+    app.add_option("-o", o.output, "write to a file, mode 0600; opened again on SIGHUP")
+        ->type_name("FILE");
+    app.add_option("--duration", o.duration_s, "stop after so many seconds")
+        ->check([](const std::string& text) { // not nan
+            return std::strtod(text.c_str(), nullptr) > 0 ? "" : "want a positive number";
+        })
+        ->type_name("SECS");
+    app.add_option("--count", o.count, "stop after so many lines")
+        ->check(CLI::PositiveNumber)
+        ->type_name("N");
+    app.add_option("--ring", o.ring_bytes, "ring buffer between kernel and consumer (8M)")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(power_of_two)
+        ->type_name("SIZE");
+    app.add_option("--max-connections", o.max_connections,
+                   "sockets kept in memory (1048576); past it the stalest is dropped and counted")
+        ->check(CLI::PositiveNumber)
+        ->type_name("N");
+    app.add_option("--overflow-rate", o.overflow_rate,
+                   "overflow events per listener, kind and second (100); the rest is in n")
+        ->check(CLI::Range(1, 1'000'000))
+        ->type_name("N");
+    app.add_option_function<std::string>(
+           "--audit", [&o](const std::string& how) { o.strict_audit = how == "strict"; },
+           "'strict': exit code 4 when a kernel counter differs and nothing explains it")
+        ->check(CLI::IsMember({"report", "strict"}))
+        ->type_name("report|strict");
+}
+
+Status understand(Options& o, const Raw& raw)
+{
+    o.filter.family = raw.only_v4 ? 4 : raw.only_v6 ? 6 : 0;
+    for (const std::string& text : raw.cidrs) {
+        const auto cidr = parse_cidr(text);
+        if (!cidr)
+            return cidr.error();
+        o.filter.cidrs.push_back(*cidr);
+    }
+    for (const std::string& text : raw.netns) {
+        const auto inode = parse_netns(text);
+        if (!inode)
+            return inode.error();
+        o.filter.netns.push_back(*inode);
+    }
+    for (const auto m : {Mechanism::trampoline, Mechanism::kprobe, Mechanism::tracepoint})
+        if (raw.attach == name_of(m))
+            o.wish.preferred = m;
+    if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
+        return known.error();
+    return check(o.filter);
+}
+
+int refuse(const std::string& why, const std::string& command)
+{
+    fmt::print(stderr, "tcpsaga: {} (see tcpsaga {}--help)\n", why,
+               command.empty() ? "" : command + " ");
+    return usage_error;
+}
+
+/// trace is the default command: its options may come without it.
+std::vector<std::string> with_command(int argc, const char* const* argv)
+{
+    std::vector<std::string> args(argv + 1, argv + argc);
+    const bool general = !args.empty() && (args[0] == "-h" || args[0] == "--help" ||
+                                           args[0] == "--version" || args[0][0] != '-');
+    if (!general)
+        args.insert(args.begin(), "trace");
+    std::ranges::reverse(args); // CLI11 takes them from the back
+    return args;
+}
+
+} // namespace
+
+Parsed parse_arguments(int argc, const char* const* argv)
+{
+    Options o;
+    Raw raw;
+    CLI::App app{"tcpsaga shows the whole life of every TCP connection on this host, live.",
+                 "tcpsaga"};
+    app.set_version_flag("--version", "tcpsaga " TCPSAGA_VERSION);
+    app.require_subcommand(1);
+
+    auto* trace = app.add_subcommand("trace", "a line per lifecycle event (default)");
+    auto* life =
+        app.add_subcommand("life", "a line per finished connection, tcplife's columns first");
+    for (auto* command : {trace, life})
+        add_live_options(*command, o, raw);
+    trace->add_option("--event", o.kinds, "only these kinds of event")
+        ->delimiter(',')
+        ->check(CLI::IsMember(kinds))
+        ->type_name("KIND[,KIND]");
+    trace->add_option("--state", o.states, "state events only from or to these states")
+        ->delimiter(',')
+        ->transform(CLI::IsMember(states, CLI::ignore_case))
+        ->type_name("STATE[,STATE]");
+    auto* check = app.add_subcommand("check", "what this kernel lets us see, and how");
+    add_hook_options(*check, o, raw);
+    check->add_flag("--json", o.json, "as one JSON object");
+    check->add_flag("--programs", o.programs, "load them too: what each costs the verifier");
+
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    if (argc > 1 && argv[1][0] != '-' &&
+        std::ranges::none_of(commands, [&](auto* c) { return c->get_name() == argv[1]; }))
+        return {{}, refuse("no command '" + std::string(argv[1]) + "'", "")};
+    std::string command;
+    try {
+        app.parse(with_command(argc, argv));
+    } catch (const CLI::ParseError& e) {
+        if (e.get_exit_code() == 0)
+            return {{}, app.exit(e)};
+        const auto chosen = app.get_subcommands();
+        return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
+    }
+    command = app.get_subcommands()[0]->get_name();
+    o.command = command == "life"    ? Command::life
+                : command == "check" ? Command::check
+                                     : Command::trace;
+    if (const auto status = understand(o, raw); !status)
+        return {{}, refuse(status.error().message(), command)};
+    return {o, 0};
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tcpsaga/attach.h"
+#include "tcpsaga/filter.h"
+#include "tcpsaga/result.h"
+
+namespace tcpsaga {
+
+enum class Command { trace, life, check };
+
+struct Options {
+    Command command = Command::trace;
+    Filter filter;
+    Wish wish;
+    bool json = false;
+    bool programs = false; ///< check: with the verifier's cost of each program
+    std::string output;    ///< "" = standard output
+    std::vector<std::string> kinds, states;
+    std::optional<double> duration_s;
+    std::optional<std::uint64_t> count;
+    std::size_t ring_bytes = std::size_t{8} << 20;
+    std::size_t max_connections = std::size_t{1} << 20;
+    std::uint32_t overflow_rate = 100; ///< events per listener, kind and second
+    bool strict_audit = false;
+    std::string btf;
+};
+
+/// What the command line asks for; or the exit code when it is answered already (help and
+/// version: 0; a wrong argument: 2, after one line on standard error).
+struct Parsed {
+    std::optional<Options> options;
+    int exit_code = 0;
+};
+
+Parsed parse_arguments(int argc, const char* const* argv);
+
+} // namespace tcpsaga

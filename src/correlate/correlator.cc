@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tcpsaga/correlator.h"
+
+#include <algorithm>
+
+#include "ending.h"
+
+namespace tcpsaga {
+namespace {
+
+// Ids of our own, for sockets without a cookie: above any cookie (they count from 1) and
+// below 2^53, which JSON readers keep exact.
+constexpr std::uint64_t first_own_id = std::uint64_t{1} << 52;
+constexpr std::uint64_t address_bit = std::uint64_t{1} << 63; // see ts_head::id
+
+// A TIME_WAIT that nothing cuts short lasts TCP_TIMEWAIT_LEN (include/net/tcp.h), on a
+// timer that may fire a jiffy early in our clock.
+constexpr std::uint64_t time_wait_ns = 60'000'000'000;
+constexpr std::uint64_t jiffy_ns = 10'000'000;
+
+std::uint64_t micros(std::uint64_t from_ns, std::uint64_t to_ns)
+{
+    return to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
+}
+
+event::Micros span(std::uint64_t from_ns, std::uint64_t to_ns)
+{
+    return from_ns == 0 ? event::Micros{} : micros(from_ns, to_ns);
+}
+
+State old_of(const ts_head& h)
+{
+    return static_cast<State>(h.old_state);
+}
+
+State new_of(const ts_head& h)
+{
+    return static_cast<State>(h.new_state);
+}
+
+Process acting_as(const ts_head& h, PidFrom from)
+{
+    Process p = task_of(h);
+    if (p.known())
+        p.from = from;
+    return p;
+}
+
+} // namespace
+
+Correlator::Correlator(Config config, Sink& sink)
+    : config_(std::move(config)), sink_(sink), table_(config_.capacity), next_own_id_(first_own_id)
+{
+}
+
+void Correlator::consume(std::span<const std::byte> bytes)
+{
+    const ts_head* h = decode(bytes);
+    if (h == nullptr) {
+        malformed_++;
+        return;
+    }
+    switch (h->kind) {
+    case TS_STATE:
+        return on_state(as<ts_state>(*h));
+    case TS_CONNECT:
+        return on_connect(*h);
+    case TS_BIRTH:
+        return on_birth(as<ts_birth>(*h));
+    case TS_LISTEN:
+        return on_listen(as<ts_queue>(*h));
+    case TS_ACCEPT:
+        return on_accept(as<ts_queue>(*h));
+    case TS_TIME_WAIT_IN:
+        return on_time_wait_in(*h);
+    case TS_TIME_WAIT_TURN:
+        return on_time_wait_turn(*h);
+    case TS_RESET:
+        return on_reset(as<ts_reset>(*h));
+    case TS_ACCEPT_ERROR:
+        return on_accept_error(as<ts_accept_error>(*h));
+    case TS_OVERFLOW:
+        return on_overflow(as<ts_overflow>(*h));
+    default:
+        return on_time_wait_out(*h);
+    }
+}
+
+// ---- active opens -------------------------------------------------------------------
+
+/// tcp_connect(): the whole 4-tuple is known.
+void Correlator::on_connect(const ts_head& h)
+{
+    begin_active_open(h);
+    Connection& c = *find(h);
+    settle_port(c, h);
+}
+
+void Correlator::begin_active_open(const ts_head& h)
+{
+    Connection& c = create(h);
+    c.role = Role::client;
+    c.seen_start = true;
+    c.state = State::syn_sent;
+    c.started_ns = c.since_ns = h.ts_ns;
+    c.owner = acting_as(h, PidFrom::connect);
+    c.port_pending = true;
+}
+
+/// The local port is known now: tells the start that was held back. False when the filter
+/// does not want this connection after all; it is forgotten then.
+bool Correlator::settle_port(Connection& c, const ts_head& h)
+{
+    table_.retuple(c, tuple_of(h));
+    c.family = h.family;
+    c.port_pending = false;
+    if (!config_.filter.passes(c.tuple, c.family)) {
+        forget(c);
+        return false;
+    }
+    counts_.opens++;
+    seen_[h.netns].active_opens++;
+    Process task = c.owner;
+    if (task.known())
+        task.from = PidFrom::task;
+    emit(c, c.started_ns, task, event::Connect{});
+    emit(c, c.started_ns, task, event::StateChange{State::close, State::syn_sent, {}, false});
+    return true;
+}
+
+// ---- state changes ------------------------------------------------------------------
+
+void Correlator::on_state(const ts_state& r)
+{
+    const ts_head& h = r.head;
+    if (new_of(h) == State::syn_sent)
+        return begin_active_open(h);
+    const bool from_syn_sent = old_of(h) == State::syn_sent;
+    if (from_syn_sent && h.lport == 0) {
+        // No port was found, or no route: the SYN never left.
+        Connection& c = find_or_adopt(h);
+        c.role = Role::client;
+        if (config_.filter.passes(c.tuple, c.family))
+            emit(c, h.ts_ns, task_of(h), event::ConnectError{h.error});
+        return forget(c);
+    }
+    const Connection* known = find(h);
+    const bool unknown = known == nullptr;
+    if (unknown ? new_of(h) == State::close && closed_before(h.id)
+                : known->closed || (!known->port_pending && known->state == new_of(h)))
+        return; // told twice: a preempted program and its relief (bpf/state.bpf.h)
+    Connection& c = find_or_adopt(h);
+    if (unknown && config_.infer_births && old_of(h) == State::syn_recv)
+        infer_birth(c, h);
+    if (c.port_pending && !settle_port(c, h))
+        return;
+    if (from_syn_sent && !config_.filter.passes(c.tuple, c.family))
+        return forget(c); // the kernel lets these pass whatever the port
+    if (old_of(h) == State::listen)
+        return end_listener(c, h);
+    if (const auto who = first_fin(old_of(h), new_of(h)); who != ClosedBy::unknown)
+        c.closed_by = who;
+    if (!c.owner.known())
+        c.owner = task_of(h);
+    if (new_of(h) == State::close)
+        return close(c, r);
+    if (new_of(h) == State::established)
+        enter_established(c, r);
+    change(c, h, new_of(h));
+}
+
+/// Tells the change from the present state to `to` and makes it.
+void Correlator::change(Connection& c, const ts_head& h, State to, bool inferred)
+{
+    emit(c, h.ts_ns, task_of(h),
+         event::StateChange{c.state, to, span(c.since_ns, h.ts_ns), inferred});
+    c.state = to;
+    c.since_ns = h.ts_ns;
+}
+
+void Correlator::enter_established(Connection& c, const ts_state& r)
+{
+    c.established_ns = r.head.ts_ns;
+    if (c.role == Role::client)
+        c.handshake_us = span(c.started_ns, r.head.ts_ns);
+    else if (!c.handshake_us && r.srtt_us != 0)
+        // No SYN-ACK time (tracepoints): the only sample so far is the handshake's.
+        c.handshake_us = r.srtt_us;
+    if (c.role == Role::server && c.handshake_us)
+        listener_of(c).handshake_us.add(*c.handshake_us);
+}
+
+void Correlator::close(Connection& c, const ts_state& r)
+{
+    const ts_head& h = r.head;
+    const State from = old_of(h);
+    State held = c.held;
+    const bool inferred = held == State::none;
+    if (inferred && h.error == 0) {
+        // Without an error these two states end in tcp_time_wait() (net/ipv4/tcp_input.c).
+        if (from == State::closing || (from == State::fin_wait2 && (h.flags & TS_FIN_SEEN) != 0))
+            held = State::time_wait;
+        else if (from == State::fin_wait2)
+            held = State::fin_wait2;
+        if (held != State::none)
+            c.held_since_ns = h.ts_ns;
+    }
+    const Process task = task_of(h);
+    const bool connecting = from == State::syn_sent || from == State::syn_recv;
+    if (c.role == Role::client && connecting && h.error != 0)
+        emit(c, h.ts_ns, task, event::ConnectError{h.error});
+    if (held == State::none)
+        change(c, h, State::close);
+    else if (held != c.state)
+        change(c, h, held, inferred);
+
+    event::Close life{};
+    life.tx_bytes = tx_bytes(r, c);
+    life.rx_bytes = rx_bytes(r);
+    life.duration_us = span(c.started_ns, h.ts_ns);
+    life.established_us = span(c.established_ns, h.ts_ns);
+    life.handshake_us = c.handshake_us;
+    life.accept_wait_us = c.accept_wait_us;
+    if (r.srtt_us != 0)
+        life.srtt_us = r.srtt_us;
+    life.retransmits = r.total_retrans;
+    life.end = end_of(r, held);
+    counts_.closes++;
+    emit(c, h.ts_ns, task, life);
+    c.closed = true;
+    closed_lately_.at(next_closed_++ % closed_lately_.size()) = h.id;
+    if (held == State::none || !config_.time_wait_exit_seen)
+        return forget(c);
+    if (c.held_since_ns == 0)
+        c.held_since_ns = h.ts_ns;
+    if ((c.kernel_id & address_bit) != 0) // the full socket's address is free for another now
+        table_.rekey(c, c.id | address_bit);
+}
+
+// ---- TIME_WAIT ----------------------------------------------------------------------
+
+/// The full socket is about to go to CLOSE, which to TCP is `held`.
+void Correlator::on_time_wait_in(const ts_head& h)
+{
+    Connection& c = find_or_adopt(h);
+    c.held = new_of(h);
+    c.held_since_ns = h.ts_ns;
+}
+
+void Correlator::on_time_wait_turn(const ts_head& h)
+{
+    Connection* c = find(h);
+    if (c == nullptr || c->state != State::fin_wait2)
+        return;
+    change(*c, h, State::time_wait);
+    c->held_since_ns = h.ts_ns; // TCP_TIMEWAIT_LEN starts anew
+}
+
+void Correlator::on_time_wait_out(const ts_head& h)
+{
+    if (Connection* known = table_.find(h.id, h.netns);
+        known != nullptr && known->tuple != tuple_of(h))
+        return; // it was disconnected and connects again
+    Connection& c = find_or_adopt(h);
+    if (c.state == State::fin_wait2 && old_of(h) == State::time_wait) {
+        change(c, h, State::time_wait, true); // its turn was not seen
+        c.since_ns = c.held_since_ns = 0;
+    }
+    change(c, h, State::close);
+    event::TimeWait end{};
+    if (c.held_since_ns != 0) {
+        const std::uint64_t held_ns = h.ts_ns > c.held_since_ns ? h.ts_ns - c.held_since_ns : 0;
+        end.held_ms = held_ns / 1'000'000;
+        if (held_ns + jiffy_ns >= time_wait_ns)
+            end.why = event::TimeWaitEnd::expired;
+    }
+    emit(c, h.ts_ns, {}, end);
+    forget(c);
+}
+
+void Correlator::on_reset(const ts_reset& r)
+{
+    const auto& names = config_.reset_reasons;
+    const std::string_view reason = r.reason < names.size() ? names[r.reason] : std::string_view();
+    Connection& c = find_or_adopt(r.head);
+    if (c.port_pending && !settle_port(c, r.head))
+        return;
+    emit(c, r.head.ts_ns, task_of(r.head), event::Reset{r.sent != 0, reason});
+    if (c.state == State::close) // close() with unread data: its life has been told
+        forget(c);
+}
+
+// ---- passive opens ------------------------------------------------------------------
+
+void Correlator::on_birth(const ts_birth& r)
+{
+    const ts_head& h = r.queue.head;
+    Connection& c = create(h);
+    counts_.births++;
+    seen_[h.netns].passive_opens++;
+    c.role = Role::server;
+    c.seen_start = true;
+    c.state = State::listen;
+    c.started_ns = h.ts_ns;
+    if (r.synack_ns != 0)
+        c.handshake_us = micros(r.synack_ns, h.ts_ns);
+    const Connection* listener = find_listener(r.queue.listener, h);
+    adopt_owner(c, listener);
+    measure_birth(c, listener, &r.queue);
+    change(c, h, State::syn_recv);
+}
+
+/// The kernel told of this child before it had an identity: its birth was moments ago.
+void Correlator::infer_birth(Connection& c, const ts_head& h)
+{
+    counts_.births++;
+    seen_[h.netns].passive_opens++;
+    c.seen_start = true;
+    c.started_ns = h.ts_ns;
+    c.state = State::listen;
+    const Connection* listener = find_listener(0, h);
+    adopt_owner(c, listener);
+    measure_birth(c, listener, nullptr);
+    change(c, h, State::syn_recv, true);
+}
+
+/// Until the child has a process of its own, the listener's is the best guess.
+void Correlator::adopt_owner(Connection& child, const Connection* listener)
+{
+    if (listener == nullptr)
+        return;
+    table_.touch(*listener);
+    if (!listener->owner.known())
+        return;
+    child.owner = listener->owner;
+    child.owner.from = PidFrom::listener;
+}
+
+void Correlator::on_listen(const ts_queue& r)
+{
+    Connection& c = create(r.head);
+    c.role = Role::server;
+    c.seen_start = true;
+    c.state = State::close;
+    c.started_ns = r.head.ts_ns;
+    c.owner = task_of(r.head);
+    emit(c, r.head.ts_ns, c.owner, event::Listen{r.acceptq_max});
+    change(c, r.head, State::listen);
+}
+
+void Correlator::end_listener(Connection& c, const ts_head& h)
+{
+    c.role = Role::server;
+    c.state = State::listen;
+    change(c, h, State::close);
+    emit(c, h.ts_ns, task_of(h), event::Unlisten{});
+    forget(c);
+}
+
+void Correlator::on_accept(const ts_queue& r)
+{
+    const ts_head& h = r.head;
+    Connection& c = find_or_adopt(h);
+    if (c.accepted)
+        return; // told twice, see bpf/state.bpf.h
+    c.accepted = true;
+    counts_.accepts++;
+    c.role = Role::server;
+    c.owner = acting_as(h, PidFrom::accept);
+    event::Accept a;
+    // Another CPU may run accept() between the queue and ESTABLISHED: no wait then.
+    if (c.seen_start)
+        a.accept_wait_us = c.established_ns != 0 ? micros(c.established_ns, h.ts_ns) : 0;
+    if (a.accept_wait_us)
+        c.accept_wait_us = a.accept_wait_us;
+    event::ListenerSummary& listener = listener_of(c);
+    listener.accepts++;
+    if (a.accept_wait_us)
+        listener.accept_wait_us.add(*a.accept_wait_us);
+    a.handshake_us = c.handshake_us;
+    if (r.listener != 0) {
+        a.acceptq = r.acceptq;
+        a.acceptq_max = r.acceptq_max;
+    }
+    emit(c, h.ts_ns, task_of(h), a);
+    if (new_of(h) == State::close) // reset while it waited; its life is already told
+        forget(c);
+}
+
+bool Correlator::closed_before(std::uint64_t id) const
+{
+    return std::ranges::find(closed_lately_, id) != closed_lately_.end();
+}
+
+// ---- the table ----------------------------------------------------------------------
+
+/// By id; else by 4-tuple, when one of the two sides knows the socket by its address only.
+Connection* Correlator::find(const ts_head& h)
+{
+    if (Connection* c = table_.find(h.id, h.netns)) {
+        const bool same = c->port_pending || c->tuple == tuple_of(h) || h.lport == 0;
+        if (same || (h.id & address_bit) == 0) {
+            table_.touch(*c);
+            return c;
+        }
+        return nullptr; // the address has been given to another socket
+    }
+    Tuple tuple = tuple_of(h);
+    Connection* c = table_.find(tuple);
+    if (c == nullptr && old_of(h) == State::syn_sent) { // began without its port
+        tuple.local.port = 0;
+        c = table_.find(tuple);
+    }
+    if (c == nullptr || ((c->kernel_id | h.id) & address_bit) == 0)
+        return nullptr;
+    if ((h.id & address_bit) == 0) {
+        table_.rekey(*c, h.id); // from now on by its cookie
+        table_.touch(*c);
+    }
+    return c;
+}
+
+Connection& Correlator::create(const ts_head& h)
+{
+    Connection& c = table_.insert(h.id, tuple_of(h));
+    c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
+    c.family = h.family;
+    return c;
+}
+
+/// A socket that began before us, or whose start was lost, is known from here on.
+Connection& Correlator::find_or_adopt(const ts_head& h)
+{
+    if (Connection* c = find(h))
+        return *c;
+    Connection& c = create(h);
+    c.state = old_of(h) != State::none ? old_of(h) : new_of(h);
+    // These two states have one way in each but for simultaneous opens.
+    if (c.state == State::syn_sent)
+        c.role = Role::client;
+    else if (c.state == State::syn_recv)
+        c.role = Role::server;
+    return c;
+}
+
+Connection* Correlator::find_listener(std::uint64_t id, const ts_head& child)
+{
+    if (Connection* c = table_.find(id, child.netns))
+        return c;
+    // Known by its address so far, or the record does not name it.
+    Tuple t = tuple_of(child);
+    t.remote = {};
+    Address v4_any = t.local.addr;
+    std::fill(v4_any.bytes.begin() + 12, v4_any.bytes.end(), 0);
+    const bool v4 = t.local.addr.is_v4();
+    if (v4)
+        t.remote.addr = v4_any;
+    for (const Address& local : {t.local.addr, v4_any, Address{}}) {
+        t.local.addr = local;
+        if (local == Address{})
+            t.remote.addr = {};
+        if (Connection* c = table_.find(t); c != nullptr && c->state == State::listen)
+            return c;
+    }
+    return nullptr;
+}
+
+void Correlator::forget(const Connection& c)
+{
+    table_.erase(c);
+}
+
+void Correlator::tell_evictions(std::uint64_t ts_ns)
+{
+    lost(table_.evicted() - counts_.lost_table, event::LostWhere::table, ts_ns);
+}
+
+void Correlator::lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_ns)
+{
+    if (n == 0)
+        return;
+    switch (where) {
+    case event::LostWhere::ring:
+        counts_.lost_ring += n;
+        break;
+    case event::LostWhere::table:
+        counts_.lost_table += n;
+        break;
+    case event::LostWhere::output:
+        counts_.lost_output += n;
+        break;
+    case event::LostWhere::missed:
+        counts_.lost_missed += n;
+        break;
+    }
+    sink_.on_event({ts_ns, nullptr, {}, event::Lost{n, where}});
+}
+
+event::Summary Correlator::summary() const
+{
+    event::Summary s = counts_;
+    s.alive = table_.size();
+    for (const auto& [key, listener] : listeners_)
+        s.listeners.push_back(listener);
+    return s;
+}
+
+void Correlator::emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what)
+{
+    const Process& actor = task.known() ? task : c.owner;
+    if (config_.filter.asks_for_process() && !c.shown) {
+        const auto matches = [&](const Process& p) {
+            return p.known() && config_.filter.process_matches(p.pid, p.name());
+        };
+        if (!matches(actor) && !matches(c.owner))
+            return;
+    }
+    c.shown = true;
+    counts_.events++;
+    sink_.on_event({ts_ns, &c, actor, std::move(what)});
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include "tcpsaga/event.h"
+#include "tcpsaga/record.h"
+
+namespace tcpsaga {
+
+/// How a connection that goes to CLOSE with this record ended. `held`: the substate of the
+/// TIME_WAIT socket that takes over, State::none without one.
+event::End end_of(const ts_state& r, State held);
+
+/// Payload bytes that the peer acknowledged: bytes_acked counts SYN and FIN as a byte each
+/// (net/ipv4/tcp_input.c, tcp_snd_una_update).
+std::uint64_t tx_bytes(const ts_state& r, const Connection& c);
+
+/// Payload bytes received in order: bytes_received counts the FIN (tcp_rcv_nxt_update).
+std::uint64_t rx_bytes(const ts_state& r);
+
+/// Who sent the first FIN, judged by the change from `from` to `to`; unknown when this
+/// change does not tell.
+ClosedBy first_fin(State from, State to);
+
+} // namespace tcpsaga

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tcpsaga/histogram.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace tcpsaga {
+namespace {
+
+constexpr unsigned step_bits = 6;
+constexpr std::uint64_t steps = std::uint64_t{1} << step_bits;
+
+/// Values below `steps` have a bucket each; above, a value's leading 1 is followed by six
+/// more bits that choose the step.
+std::size_t bucket_of(std::uint64_t value)
+{
+    if (value < steps)
+        return value;
+    const unsigned shift = static_cast<unsigned>(std::bit_width(value)) - 1 - step_bits;
+    return (shift + 1) * steps + ((value >> shift) - steps);
+}
+
+/// The middle of a bucket.
+std::uint64_t value_of(std::size_t bucket)
+{
+    if (bucket < steps)
+        return bucket;
+    const std::size_t shift = bucket / steps - 1;
+    const std::uint64_t low = (steps + bucket % steps) << shift;
+    return low + ((std::uint64_t{1} << shift) >> 1);
+}
+
+} // namespace
+
+void Histogram::add(std::uint64_t value)
+{
+    const std::size_t bucket = bucket_of(value);
+    if (bucket >= buckets_.size())
+        buckets_.resize(bucket + 1);
+    buckets_[bucket]++;
+    count_++;
+    max_ = std::max(max_, value);
+}
+
+std::uint64_t Histogram::percentile(double percent) const
+{
+    const auto rank =
+        static_cast<std::uint64_t>(std::ceil(percent * static_cast<double>(count_) / 100));
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < buckets_.size(); i++) {
+        seen += buckets_[i];
+        if (seen >= std::max<std::uint64_t>(rank, 1))
+            return std::min(value_of(i), max_);
+    }
+    return 0;
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tcpsaga/record.h"
+
+#include <cstring>
+
+namespace tcpsaga {
+namespace {
+
+std::size_t size_of(std::uint8_t kind)
+{
+    switch (kind) {
+    case TS_STATE:
+        return sizeof(ts_state);
+    case TS_BIRTH:
+        return sizeof(ts_birth);
+    case TS_LISTEN:
+    case TS_ACCEPT:
+        return sizeof(ts_queue);
+    case TS_OVERFLOW:
+        return sizeof(ts_overflow);
+    case TS_ACCEPT_ERROR:
+        return sizeof(ts_accept_error);
+    case TS_RESET:
+        return sizeof(ts_reset);
+    case TS_CONNECT:
+    case TS_TIME_WAIT_IN:
+    case TS_TIME_WAIT_TURN:
+    case TS_TIME_WAIT_OUT:
+        return sizeof(ts_head);
+    default:
+        return 0;
+    }
+}
+
+} // namespace
+
+const ts_head* decode(std::span<const std::byte> bytes)
+{
+    if (bytes.size() < sizeof(ts_head))
+        return nullptr;
+    const auto* h = reinterpret_cast<const ts_head*>(bytes.data()); // NOLINT: the wire format
+    const std::size_t size = size_of(h->kind);
+    if (size == 0 || bytes.size() < size)
+        return nullptr;
+    constexpr auto last = static_cast<std::uint8_t>(State::new_syn_recv);
+    if (h->old_state > last || h->new_state > last || (h->family != 4 && h->family != 6))
+        return nullptr;
+    return h;
+}
+
+Tuple tuple_of(const ts_head& h)
+{
+    Tuple t;
+    std::memcpy(t.local.addr.bytes.data(), h.laddr, 16);
+    std::memcpy(t.remote.addr.bytes.data(), h.raddr, 16);
+    t.local.port = h.lport;
+    t.remote.port = h.rport;
+    t.netns = h.netns;
+    return t;
+}
+
+Process task_of(const ts_head& h)
+{
+    Process p;
+    if ((h.flags & TS_BY_TASK) == 0)
+        return p;
+    p.pid = h.pid;
+    p.uid = h.uid;
+    std::memcpy(p.comm.data(), h.comm, sizeof(h.comm));
+    p.from = PidFrom::task;
+    return p;
+}
+
+} // namespace tcpsaga

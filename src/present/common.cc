@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+#include "tcpsaga/present.h"
+
+namespace tcpsaga {
+namespace {
+
+/// Length of the well-formed UTF-8 sequence at the front (RFC 3629), 0 for none.
+std::size_t utf8_length(std::string_view s)
+{
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+    const unsigned char c = at(0);
+    const std::size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
+    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || s.size() < n)
+        return 0;
+    for (std::size_t i = 1; i < n; i++)
+        if ((at(i) & 0xc0) != 0x80)
+            return 0;
+    const unsigned char second = n > 1 ? at(1) : 0;
+    const bool overlong = (c == 0xe0 && second < 0xa0) || (c == 0xf0 && second < 0x90);
+    const bool surrogate = c == 0xed && second >= 0xa0;
+    const bool too_big = c == 0xf4 && second >= 0x90;
+    return overlong || surrogate || too_big ? 0 : n;
+}
+
+bool is_control(std::string_view sequence)
+{
+    const auto c = static_cast<unsigned char>(sequence[0]);
+    // C0, DEL, and C1 (U+0080..U+009F, which terminals obey too)
+    return c < 0x20 || c == 0x7f || (c == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0);
+}
+
+void append(fmt::memory_buffer& to, std::string_view text)
+{
+    to.append(text.data(), text.data() + text.size());
+}
+
+std::string base64(const std::array<unsigned char, 20>& digest)
+{
+    std::array<unsigned char, 29> text{};
+    EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(digest.size()));
+    return {text.begin(), text.end() - 1};
+}
+
+/// SHA-1 by a context that is made once per thread.
+std::array<unsigned char, 20> sha1(const unsigned char* data, std::size_t size)
+{
+    thread_local const std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{
+        EVP_MD_fetch(nullptr, "SHA1", nullptr), &EVP_MD_free};
+    thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{
+        EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+    std::array<unsigned char, 20> digest{};
+    EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr);
+    EVP_DigestUpdate(context.get(), data, size);
+    EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
+    return digest;
+}
+
+} // namespace
+
+void append_json_string(fmt::memory_buffer& to, std::string_view text)
+{
+    to.push_back('"');
+    while (!text.empty()) {
+        const std::size_t n = utf8_length(text);
+        const auto sequence = text.substr(0, std::max<std::size_t>(n, 1));
+        text.remove_prefix(sequence.size());
+        if (n == 0)
+            append(to, "\\ufffd");
+        else if (sequence == "\"" || sequence == "\\")
+            to.push_back('\\'), to.push_back(sequence[0]);
+        else if (is_control(sequence)) // the second byte of a C1 control is its number
+            fmt::format_to(std::back_inserter(to), "\\u{:04x}",
+                           static_cast<unsigned char>(sequence[n - 1]));
+        else
+            append(to, sequence);
+    }
+    to.push_back('"');
+}
+
+void append_visible(fmt::memory_buffer& to, std::string_view text)
+{
+    while (!text.empty()) {
+        const std::size_t n = utf8_length(text);
+        const auto sequence = text.substr(0, std::max<std::size_t>(n, 1));
+        text.remove_prefix(sequence.size());
+        if (n != 0 && !is_control(sequence) && sequence != "\\") {
+            append(to, sequence);
+            continue;
+        }
+        for (const char byte : sequence)
+            fmt::format_to(std::back_inserter(to), "\\x{:02x}", static_cast<unsigned char>(byte));
+    }
+}
+
+std::string community_id(const Tuple& t)
+{
+    Endpoint a = t.local;
+    Endpoint b = t.remote;
+    if (b < a)
+        std::swap(a, b);
+    std::array<unsigned char, 40> message{}; // seed, two addresses, protocol, pad, two ports
+    unsigned char* to = message.data() + 2;
+    const bool v4 = a.addr.is_v4() && b.addr.is_v4();
+    for (const Endpoint* e : {&a, &b})
+        to = std::copy(e->addr.bytes.begin() + (v4 ? 12 : 0), e->addr.bytes.end(), to);
+    *to++ = 6; // TCP
+    *to++ = 0;
+    for (const Endpoint* e : {&a, &b}) {
+        *to++ = static_cast<unsigned char>(e->port >> 8);
+        *to++ = static_cast<unsigned char>(e->port & 0xff);
+    }
+    return "1:" + base64(sha1(message.data(), static_cast<std::size_t>(to - message.data())));
+}
+
+void append_rfc3339(fmt::memory_buffer& to, std::int64_t utc_ns)
+{
+    // Most lines fall in the second of the line before.
+    thread_local std::int64_t cached_second = -1;
+    thread_local std::array<char, 20> cached{};
+    const std::int64_t second = utc_ns / 1'000'000'000;
+    if (second != cached_second) {
+        std::tm utc{};
+        gmtime_r(&second, &utc);
+        std::strftime(cached.data(), cached.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+        cached_second = second;
+    }
+    append(to, {cached.data(), 19});
+    fmt::format_to(std::back_inserter(to), ".{:09}Z", utc_ns % 1'000'000'000);
+}
+
+bool wanted(const PresentOptions& o, const Event& e)
+{
+    const auto in = [](const std::vector<std::string>& list, std::string_view name) {
+        return std::ranges::find(list, name) != list.end();
+    };
+    if (e.conn == nullptr)
+        return true; // what was lost, and the summary, are always told
+    if (!o.kinds.empty() && !in(o.kinds, kind_of(e)))
+        return false;
+    const auto* change = std::get_if<event::StateChange>(&e.what);
+    return o.states.empty() || change == nullptr || in(o.states, name_of(change->old_state)) ||
+           in(o.states, name_of(change->new_state));
+}
+
+} // namespace tcpsaga

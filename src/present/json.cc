@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/compile.h>
+
+#include "tcpsaga/present.h"
+
+namespace tcpsaga {
+namespace {
+
+using Out = std::back_insert_iterator<fmt::memory_buffer>;
+
+/// The keys of one payload, each with its leading comma.
+struct Keys {
+    Out out;
+
+    void number(std::string_view key, std::uint64_t value) const
+    {
+        fmt::format_to(out, FMT_COMPILE(",\"{}\":{}"), key, value);
+    }
+    template <class T>
+    void number(std::string_view key, const std::optional<T>& value) const
+    {
+        if (value)
+            number(key, std::uint64_t{*value});
+    }
+    /// For names of our own and the kernel's, which need no escape.
+    void name(std::string_view key, std::string_view value) const
+    {
+        if (!value.empty())
+            fmt::format_to(out, FMT_COMPILE(",\"{}\":\"{}\""), key, value);
+    }
+
+    void operator()(const event::Listen& e) const { number("backlog", e.backlog); }
+    void operator()(const event::Unlisten&) const {}
+    void operator()(const event::Connect&) const {}
+    void operator()(const event::ConnectError& e) const
+    {
+        if (e.err != 0)
+            name("errno", errno_name(e.err));
+    }
+    void operator()(const event::StateChange& e) const
+    {
+        name("old", name_of(e.old_state));
+        name("new", name_of(e.new_state));
+        number("us", e.us);
+        if (e.inferred)
+            fmt::format_to(out, ",\"inferred\":true");
+    }
+    void operator()(const event::Accept& e) const
+    {
+        number("accept_wait_us", e.accept_wait_us);
+        number("handshake_us", e.handshake_us);
+        number("acceptq", e.acceptq);
+        number("acceptq_max", e.acceptq_max);
+    }
+    void operator()(const event::AcceptError& e) const
+    {
+        if (e.err != 0)
+            name("errno", errno_name(e.err));
+        number("fd_limit", e.fd_limit);
+        number("acceptq", e.acceptq);
+        number("acceptq_max", e.acceptq_max);
+        number("n", e.n);
+    }
+    void operator()(const event::TimeWait& e) const
+    {
+        name("why", name_of(e.why));
+        number("held_ms", e.held_ms);
+    }
+    void operator()(const event::Overflow& e) const
+    {
+        name("queue", name_of(e.queue));
+        if (e.stage)
+            name("stage", name_of(*e.stage));
+        name("action", name_of(e.action));
+        if (e.max_syn_backlog)
+            fmt::format_to(out, ",\"max_syn_backlog\":true");
+        number("synq", e.synq);
+        number("acceptq", e.acceptq);
+        number("acceptq_max", e.acceptq_max);
+        number("n", e.n);
+        if (e.poll_ms)
+            fmt::format_to(out, ",\"polled\":true");
+        number("poll_ms", e.poll_ms);
+    }
+    void operator()(const event::Reset& e) const
+    {
+        name("dir", e.sent ? "sent" : "received");
+        name("reason", e.reason);
+    }
+    void operator()(const event::Close& e) const
+    {
+        number("tx_bytes", e.tx_bytes);
+        number("rx_bytes", e.rx_bytes);
+        number("duration_us", e.duration_us);
+        number("established_us", e.established_us);
+        number("handshake_us", e.handshake_us);
+        number("accept_wait_us", e.accept_wait_us);
+        number("srtt_us", e.srtt_us);
+        number("retransmits", e.retransmits);
+        name("end", name_of(e.end));
+    }
+    void percentiles(std::string_view key, const Histogram& h) const
+    {
+        if (h.count() > 0)
+            fmt::format_to(out, R"(,"{}":{{"p50":{},"p90":{},"p99":{},"max":{}}})", key,
+                           h.percentile(50), h.percentile(90), h.percentile(99), h.max());
+    }
+    void listeners(const std::vector<event::ListenerSummary>& all) const
+    {
+        const char* separator = R"(,"listeners":[)";
+        for (const event::ListenerSummary& l : all) {
+            fmt::format_to(out, R"({}{{"netns":{},"laddr":"{}","lport":{})", separator, l.netns,
+                           to_string(l.local.addr), l.local.port);
+            if (l.conn != 0)
+                number("conn", l.conn);
+            number("births", l.births);
+            number("accepts", l.accepts);
+            if (l.acceptq_max != 0) {
+                number("acceptq_high", l.acceptq_high);
+                number("acceptq_max", l.acceptq_max);
+            }
+            percentiles("handshake_us", l.handshake_us);
+            percentiles("accept_wait_us", l.accept_wait_us);
+            fmt::format_to(out, "}}");
+            separator = ",";
+        }
+        fmt::format_to(out, "]");
+    }
+    void audit(const std::vector<event::AuditRow>& rows) const
+    {
+        const char* separator = R"(,"audit":[)";
+        for (const event::AuditRow& row : rows) {
+            fmt::format_to(out, R"({}{{"netns":{},"counter":"{}","kernel":{},"seen":{})", separator,
+                           row.netns, row.counter, row.kernel, row.seen);
+            name("why", row.why);
+            fmt::format_to(out, "}}");
+            separator = ",";
+        }
+        fmt::format_to(out, "]");
+    }
+    void operator()(const event::Lost& e) const
+    {
+        number("n", e.n);
+        name("where", name_of(e.where));
+    }
+    void operator()(const event::Summary& e) const
+    {
+        number("opens", e.opens);
+        number("births", e.births);
+        number("accepts", e.accepts);
+        number("closes", e.closes);
+        number("alive", e.alive);
+        number("events", e.events);
+        number("lost", e.lost());
+        number("lost_ring", e.lost_ring);
+        number("lost_table", e.lost_table);
+        number("lost_output", e.lost_output);
+        number("lost_missed", e.lost_missed);
+        number("overflows", e.overflows);
+        number("accept_errors", e.accept_errors);
+        if (!e.listeners.empty())
+            listeners(e.listeners);
+        if (!e.audit.empty())
+            audit(e.audit);
+    }
+};
+
+class Json : public Sink {
+public:
+    Json(Output& out, PresentOptions options) : out_(out), options_(std::move(options))
+    {
+        append_json_string(host_, options_.host);
+    }
+
+    void on_event(const Event& e) override
+    {
+        if (!wanted(options_, e))
+            return;
+        auto& to = out_.buffer();
+        const Keys keys{std::back_inserter(to)};
+        to.append(std::string_view(R"({"v":1,"ts":")"));
+        append_rfc3339(to, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
+        fmt::format_to(keys.out, FMT_COMPILE(R"(","event":"{}","host":{})"), kind_of(e),
+                       std::string_view(host_.data(), host_.size()));
+        if (e.conn != nullptr)
+            connection(keys, *e.conn, e.what);
+        process(keys, e.actor);
+        std::visit(keys, e.what);
+        to.append(std::string_view("}\n"));
+        out_.line_done();
+    }
+
+private:
+    void connection(const Keys& keys, const Connection& c, const event::Payload& what)
+    {
+        auto& to = out_.buffer();
+        std::array<char, 46> local{};
+        std::array<char, 46> remote{};
+        const auto text_of = [](std::array<char, 46>& text, const Address& a) {
+            const char* end = write_address(text.data(), a);
+            return std::string_view(text.data(), static_cast<std::size_t>(end - text.data()));
+        };
+        const auto laddr = text_of(local, c.tuple.local.addr);
+        const auto raddr = text_of(remote, c.tuple.remote.addr);
+        fmt::format_to(keys.out,
+                       FMT_COMPILE(R"(,"conn":{},"netns":{},"family":"ipv{}","laddr":"{}")"), c.id,
+                       c.tuple.netns, c.family, laddr);
+        if (c.tuple.local.port != 0)
+            keys.number("lport", c.tuple.local.port);
+        if (c.tuple.remote.port != 0) { // a listener has no peer
+            fmt::format_to(keys.out, FMT_COMPILE(R"(,"raddr":"{}","rport":{})"), raddr,
+                           c.tuple.remote.port);
+            if (c.tuple.local.port != 0)
+                fmt::format_to(keys.out, FMT_COMPILE(R"(,"community_id":"{}")"),
+                               community_id(c.tuple));
+        }
+        keys.name("role", name_of(c.role));
+        if (std::holds_alternative<event::Close>(what)) {
+            keys.name("closed_by", name_of(c.closed_by));
+            to.append(std::string_view(c.seen_start ? R"(,"seen_start":true)"
+                                                    : R"(,"seen_start":false)"));
+        }
+    }
+
+    void process(const Keys& keys, const Process& p)
+    {
+        if (!p.known())
+            return;
+        auto& to = out_.buffer();
+        fmt::format_to(keys.out, FMT_COMPILE(R"(,"pid":{},"comm":)"), p.pid);
+        append_json_string(to, p.name());
+        fmt::format_to(keys.out, FMT_COMPILE(R"(,"uid":{},"pid_from":"{}")"), p.uid,
+                       name_of(p.from));
+    }
+
+    Output& out_;
+    PresentOptions options_;
+    fmt::memory_buffer host_; // as a JSON string
+};
+
+} // namespace
+
+std::unique_ptr<Sink> make_json(Output& out, PresentOptions options)
+{
+    return std::make_unique<Json>(out, std::move(options));
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <array>
+#include <ctime>
+
+#include "tcpsaga/present.h"
+
+namespace tcpsaga {
+namespace {
+
+using Out = std::back_insert_iterator<fmt::memory_buffer>;
+
+void append(fmt::memory_buffer& to, std::string_view text)
+{
+    to.append(text.data(), text.data() + text.size());
+}
+
+std::string endpoint(const Endpoint& e)
+{
+    const std::string port = e.port == 0 ? "*" : std::to_string(e.port);
+    return e.addr.is_v4() ? to_string(e.addr) + ":" + port : "[" + to_string(e.addr) + "]:" + port;
+}
+
+std::string visible(std::string_view text)
+{
+    fmt::memory_buffer b;
+    append_visible(b, text);
+    return fmt::to_string(b);
+}
+
+/// "950us", "12.340ms", "3.005s": four significant digits, never 0.000.
+std::string duration(std::uint64_t us)
+{
+    if (us < 1000)
+        return fmt::format("{}us", us);
+    if (us < 1'000'000)
+        return fmt::format("{}.{:03}ms", us / 1000, us % 1000);
+    return fmt::format("{}.{:03}s", us / 1'000'000, us / 1000 % 1000);
+}
+
+/// What the line of an event says behind its addresses.
+struct Detail {
+    std::string operator()(const event::Listen& e) const
+    {
+        return fmt::format("backlog {}", e.backlog);
+    }
+    std::string operator()(const event::Unlisten&) const { return ""; }
+    std::string operator()(const event::Connect&) const { return ""; }
+    std::string operator()(const event::ConnectError& e) const
+    {
+        return e.err != 0 ? errno_name(e.err) : "no local port or no route";
+    }
+    std::string operator()(const event::StateChange& e) const
+    {
+        return fmt::format("{} -> {}{}{}", name_of(e.old_state), name_of(e.new_state),
+                           e.us ? " after " + duration(*e.us) : "",
+                           e.inferred ? " (inferred)" : "");
+    }
+    std::string operator()(const event::Accept& e) const
+    {
+        std::string text;
+        const auto add = [&](const std::string& part) {
+            text += (text.empty() ? "" : ", ") + part;
+        };
+        if (e.accept_wait_us)
+            add("waited " + duration(*e.accept_wait_us));
+        if (e.handshake_us)
+            add("handshake " + duration(*e.handshake_us));
+        if (e.acceptq && e.acceptq_max)
+            add(fmt::format("queue {}/{}", *e.acceptq, *e.acceptq_max));
+        return text;
+    }
+    std::string operator()(const event::AcceptError& e) const
+    {
+        std::string text;
+        const auto add = [&](const std::string& part) {
+            text += (text.empty() ? "" : ", ") + part;
+        };
+        if (e.err != 0)
+            add(errno_name(e.err));
+        if (e.fd_limit)
+            add(fmt::format("descriptor limit {}", *e.fd_limit));
+        if (e.acceptq && e.acceptq_max)
+            add(fmt::format("accept queue {}/{}", *e.acceptq, *e.acceptq_max));
+        if (e.n != 1)
+            add(fmt::format("{} times", e.n));
+        return text;
+    }
+    std::string operator()(const event::TimeWait& e) const
+    {
+        std::string text(name_of(e.why));
+        if (e.held_ms)
+            text += (text.empty() ? "held " : ", held ") + duration(*e.held_ms * 1000);
+        return text;
+    }
+    std::string operator()(const event::Overflow& e) const
+    {
+        std::string text =
+            fmt::format("{} queue full{}: {}", name_of(e.queue),
+                        e.stage ? fmt::format(" at {}", name_of(*e.stage)) : "", name_of(e.action));
+        if (e.max_syn_backlog)
+            text += " (max_syn_backlog)";
+        if (e.acceptq && e.acceptq_max)
+            text += fmt::format(", accept queue {}/{}", *e.acceptq, *e.acceptq_max);
+        if (e.synq)
+            text += fmt::format(", SYN queue {}", *e.synq);
+        return e.n == 1 ? text : text + fmt::format(", {} packets", e.n);
+    }
+    std::string operator()(const event::Reset& e) const
+    {
+        return fmt::format("{}{}{}", e.sent ? "sent" : "received", e.reason.empty() ? "" : ", ",
+                           e.reason);
+    }
+    std::string operator()(const event::Close& e) const
+    {
+        return fmt::format("{}, tx {} rx {} bytes{}{}", name_of(e.end), e.tx_bytes, e.rx_bytes,
+                           e.duration_us ? ", " + duration(*e.duration_us) : "",
+                           e.retransmits != 0 ? fmt::format(", {} retransmits", e.retransmits)
+                                              : "");
+    }
+    std::string operator()(const event::Lost& e) const
+    {
+        return fmt::format("{} lost ({})", e.n, name_of(e.where));
+    }
+    std::string operator()(const event::Summary&) const { return ""; }
+};
+
+struct Process_ {
+    std::string pid, comm;
+    explicit Process_(const Process& p)
+        : pid(p.known() ? std::to_string(p.pid) : "-"), comm(p.known() ? visible(p.name()) : "-")
+    {
+    }
+};
+
+class Text : public Sink {
+public:
+    Text(Output& out, PresentOptions options, const std::string& header)
+        : out_(out), options_(std::move(options))
+    {
+        print(bold(header));
+    }
+
+protected:
+    void line(std::string_view text)
+    {
+        print(text);
+        out_.line_done();
+    }
+
+    /// Local time of day with microseconds.
+    [[nodiscard]] std::string clock(std::uint64_t ts_ns) const
+    {
+        const std::int64_t us = (static_cast<std::int64_t>(ts_ns) + options_.utc_offset_ns) / 1000;
+        const std::int64_t day = (us / 1'000'000 + options_.zone_offset_s) % 86400;
+        return fmt::format("{:02}:{:02}:{:02}.{:06}", day / 3600, day / 60 % 60, day % 60,
+                           us % 1'000'000);
+    }
+
+    [[nodiscard]] std::string bold(const std::string& text) const
+    {
+        return options_.color ? "\x1b[1m" + text + "\x1b[0m" : text;
+    }
+    [[nodiscard]] std::string red(const std::string& text) const
+    {
+        return options_.color ? "\x1b[31m" + text + "\x1b[0m" : text;
+    }
+
+    [[nodiscard]] const PresentOptions& options() const { return options_; }
+
+private:
+    void print(std::string_view text)
+    {
+        append(out_.buffer(), text.substr(0, text.find_last_not_of(' ') + 1));
+        out_.buffer().push_back('\n');
+    }
+
+    Output& out_;
+    PresentOptions options_;
+};
+
+class Trace : public Text {
+public:
+    Trace(Output& out, PresentOptions options)
+        : Text(out, std::move(options),
+               fmt::format("{:<15} {:<7} {:<15} {:<13} {:<21}    {:<21} {}", "TIME", "PID", "COMM",
+                           "EVENT", "LOCAL", "REMOTE", "DETAIL"))
+    {
+    }
+
+    void on_event(const Event& e) override
+    {
+        if (!wanted(options(), e) || std::holds_alternative<event::Summary>(e.what))
+            return;
+        const Process_ who(e.actor);
+        // The listener's owner is a guess, and looks like one.
+        const std::string comm = e.actor.from == PidFrom::listener ? who.comm + "?" : who.comm;
+        const std::string kind = fmt::format("{:<13}", kind_of(e));
+        const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
+                         std::holds_alternative<event::Overflow>(e.what) ||
+                         std::holds_alternative<event::AcceptError>(e.what) || e.conn == nullptr;
+        std::string arrow = "  ";
+        if (e.conn != nullptr && e.conn->role == Role::client)
+            arrow = "->";
+        else if (e.conn != nullptr && e.conn->role == Role::server &&
+                 e.conn->tuple.remote.port != 0)
+            arrow = "<-";
+        line(fmt::format("{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
+                         bad ? red(kind) : kind,
+                         e.conn != nullptr ? endpoint(e.conn->tuple.local) : "", arrow,
+                         e.conn != nullptr && e.conn->tuple.remote.port != 0
+                             ? endpoint(e.conn->tuple.remote)
+                             : "",
+                         std::visit(Detail{}, e.what)));
+    }
+};
+
+/// bytes as KB like tcplife's, but a single byte is not 0.
+std::string kilobytes(std::uint64_t bytes)
+{
+    return bytes % 1024 == 0
+               ? std::to_string(bytes / 1024)
+               : fmt::format("{:.1f}", std::max(0.1, static_cast<double>(bytes) / 1024));
+}
+
+std::string millis(const event::Micros& us)
+{
+    return us ? fmt::format("{}.{:03}", *us / 1000, *us % 1000) : "-";
+}
+
+class Life : public Text {
+public:
+    Life(Output& out, PresentOptions options)
+        : Text(out, std::move(options),
+               row("PID", "COMM", "LADDR", "LPORT", "RADDR", "RPORT", "TX_KB", "RX_KB", "MS",
+                   "ROLE", "ACCEPT_MS", "RETRANS", "BY", "END"))
+    {
+    }
+
+    void on_event(const Event& e) override
+    {
+        if (std::holds_alternative<event::Lost>(e.what))
+            return line(red(fmt::format("{} {}", clock(e.ts_ns), std::visit(Detail{}, e.what))));
+        const auto* life = std::get_if<event::Close>(&e.what);
+        if (life == nullptr || !wanted(options(), e))
+            return;
+        const Connection& c = *e.conn;
+        const Process_ who(c.owner);
+        line(row(who.pid, c.owner.from == PidFrom::listener ? who.comm + "?" : who.comm,
+                 to_string(c.tuple.local.addr), std::to_string(c.tuple.local.port),
+                 to_string(c.tuple.remote.addr), std::to_string(c.tuple.remote.port),
+                 kilobytes(life->tx_bytes), kilobytes(life->rx_bytes), millis(life->duration_us),
+                 dash(name_of(c.role)), millis(life->accept_wait_us),
+                 std::to_string(life->retransmits), dash(name_of(c.closed_by)),
+                 name_of(life->end)));
+    }
+
+private:
+    static std::string_view dash(std::string_view text) { return text.empty() ? "-" : text; }
+
+    template <class... Column>
+    static std::string row(const Column&... column)
+    {
+        return fmt::format("{:<7} {:<15} {:<15} {:<5} {:<15} {:<5} {:>7} {:>7} {:>10} {:<6} {:>9} "
+                           "{:>7} {:<6} {}",
+                           column...);
+    }
+};
+
+} // namespace
+
+std::unique_ptr<Sink> make_trace(Output& out, PresentOptions options)
+{
+    return std::make_unique<Trace>(out, std::move(options));
+}
+
+std::unique_ptr<Sink> make_life(Output& out, PresentOptions options)
+{
+    return std::make_unique<Life>(out, std::move(options));
+}
+
+} // namespace tcpsaga

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The other process of the live tests: a TCP server or client that does exactly what its
+ * arguments say.
+ *
+ *   peer serve ADDR PORT [COUNT]   accept, read a byte, write a byte, read to the end,
+ *                                  close; ends after COUNT. Says "port N" first.
+ *   peer storm ADDR PORT COUNT     connect, write a byte, read a byte, close; COUNT times
+ *   peer hold ADDR PORT BACKLOG    listen and never accept; says "port N"
+ *   peer slow ADDR PORT COUNT MS   accept COUNT times, sleeping MS before each; says how long
+ *                                  each connection had waited in the queue: "p50 N" (us)
+ *   peer starve ADDR PORT LIMIT    stop until continued, then accept with room for LIMIT
+ * descriptors; five failures later says "failed 5" and waits peer rush ADDR PORT COUNT      COUNT
+ * connects at once; says "connected N refused N" once each is answered or two seconds have passed,
+ * then waits peer flood ADDR PORT COUNT     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737)
+ * that nobody has; IPv4 peer abort ADDR PORT           connect, write a byte, wait for the answer,
+ * close without having read it
+ */
+#include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <vector>
+
+namespace {
+
+[[noreturn]] void die(const char* what)
+{
+    std::fprintf(stderr, "peer: %s: %s\n", what, std::strerror(errno));
+    std::exit(1);
+}
+
+union Socket {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+    sockaddr_storage storage;
+};
+
+socklen_t parse(Socket& to, const char* addr, int port)
+{
+    std::memset(&to, 0, sizeof(to));
+    if (inet_pton(AF_INET, addr, &to.v4.sin_addr) == 1) {
+        to.v4.sin_family = AF_INET;
+        to.v4.sin_port = htons(static_cast<std::uint16_t>(port));
+        return sizeof(to.v4);
+    }
+    if (inet_pton(AF_INET6, addr, &to.v6.sin6_addr) != 1)
+        die("address");
+    to.v6.sin6_family = AF_INET6;
+    to.v6.sin6_port = htons(static_cast<std::uint16_t>(port));
+    return sizeof(to.v6);
+}
+
+void exchange_as_server(int fd)
+{
+    char byte = 0;
+    if (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1)
+        while (read(fd, &byte, 1) == 1) {
+        }
+    close(fd);
+}
+
+int serve(const char* addr, int port, long count)
+{
+    Socket at{};
+    socklen_t size = parse(at, addr, port);
+    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(listener, &at.any, size) != 0 || listen(listener, 1024) != 0)
+        die("listen");
+    getsockname(listener, &at.any, &size);
+    std::printf("port %d\n", ntohs(at.v4.sin_port)); // the same place in both families
+    std::fflush(stdout);
+    for (long i = 0; count == 0 || i < count; i++) {
+        const int fd = accept(listener, nullptr, nullptr);
+        if (fd < 0)
+            die("accept");
+        exchange_as_server(fd);
+    }
+    return 0;
+}
+
+int hold(const char* addr, int port, int backlog)
+{
+    Socket at{};
+    socklen_t size = parse(at, addr, port);
+    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, &at.any, size) != 0 || listen(listener, backlog) != 0)
+        die("listen");
+    getsockname(listener, &at.any, &size);
+    std::printf("port %d\n", ntohs(at.v4.sin_port));
+    std::fflush(stdout);
+    pause();
+    return 0;
+}
+
+/// A listening socket that has said where.
+int announce(const char* addr, int port)
+{
+    Socket at{};
+    socklen_t size = parse(at, addr, port);
+    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, &at.any, size) != 0 || listen(listener, 1024) != 0)
+        die("listen");
+    getsockname(listener, &at.any, &size);
+    std::printf("port %d\n", ntohs(at.v4.sin_port));
+    std::fflush(stdout);
+    return listener;
+}
+
+/// What the kernel itself says of a fresh connection: how long ago data last came in, in ms
+/// (tcp_info); the handshake's ACK counts.
+int slow(const char* addr, int port, int count, int ms)
+{
+    const int listener = announce(addr, port);
+    std::vector<unsigned> waits;
+    for (int i = 0; i < count; i++) {
+        usleep(static_cast<useconds_t>(ms) * 1000);
+        const int fd = accept(listener, nullptr, nullptr);
+        tcp_info info{};
+        socklen_t size = sizeof(info);
+        if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+            die("accept");
+        waits.push_back(info.tcpi_last_ack_recv);
+        close(fd);
+    }
+    std::sort(waits.begin(), waits.end());
+    std::printf("p50 %u\n", waits[waits.size() / 2] * 1000);
+    return 0;
+}
+
+int starve(const char* addr, int port, int limit)
+{
+    const rlimit few{static_cast<rlim_t>(limit), static_cast<rlim_t>(limit)};
+    const int listener = announce(addr, port);
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0)
+        die("setrlimit");
+    raise(SIGSTOP); // until its clients are there
+    for (int failed = 0; failed < 5;)
+        if (accept(listener, nullptr, nullptr) < 0)
+            failed += errno == EMFILE ? 1 : 0;
+    std::printf("failed 5\n");
+    std::fflush(stdout);
+    pause();
+    return 0;
+}
+
+int rush(const char* addr, int port, int count)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    std::vector<pollfd> fds;
+    for (int i = 0; i < count; i++) {
+        const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || (connect(fd, &to.any, size) != 0 && errno != EINPROGRESS))
+            die("connect");
+        fds.push_back({fd, POLLOUT, 0});
+    }
+    const time_t end = time(nullptr) + 3;
+    int connected = 0;
+    int failed = 0;
+    while (connected + failed < count && time(nullptr) < end) {
+        poll(fds.data(), fds.size(), 100);
+        connected = failed = 0;
+        for (const pollfd& p : fds) {
+            failed += (p.revents & (POLLERR | POLLHUP)) != 0 ? 1 : 0;
+            connected += p.revents == POLLOUT ? 1 : 0;
+        }
+    }
+    std::printf("connected %d refused %d\n", connected, failed);
+    std::fflush(stdout);
+    pause();
+    return 0;
+}
+
+/// RFC 1071 over the words of `data`.
+std::uint16_t checksum(const std::uint16_t* data, std::size_t words)
+{
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < words; i++)
+        sum += data[i];
+    while (sum >> 16 != 0)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+}
+
+int flood(const char* addr, int port, long count)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+    if (fd < 0)
+        die("raw socket");
+    for (long i = 0; i < count; i++) {
+        struct {
+            iphdr ip;
+            tcphdr tcp;
+        } packet{};
+        packet.ip.version = 4;
+        packet.ip.ihl = 5;
+        packet.ip.ttl = 64;
+        packet.ip.protocol = IPPROTO_TCP;
+        packet.ip.tot_len = htons(sizeof(packet));
+        packet.ip.saddr = htonl(0xc0000202U + static_cast<std::uint32_t>(i % 250));
+        packet.ip.daddr = to.v4.sin_addr.s_addr;
+        packet.tcp.source = htons(static_cast<std::uint16_t>(1024 + i / 250 % 60000));
+        packet.tcp.dest = to.v4.sin_port;
+        packet.tcp.seq = htonl(static_cast<std::uint32_t>(i));
+        packet.tcp.doff = 5;
+        packet.tcp.syn = 1;
+        packet.tcp.window = htons(65535);
+        struct {
+            std::uint32_t saddr, daddr;
+            std::uint16_t proto, length;
+            tcphdr tcp;
+        } pseudo{packet.ip.saddr, packet.ip.daddr, htons(IPPROTO_TCP), htons(sizeof(tcphdr)),
+                 packet.tcp};
+        std::uint16_t words[sizeof(pseudo) / 2];
+        std::memcpy(words, &pseudo, sizeof(pseudo));
+        packet.tcp.check = checksum(words, sizeof(words) / 2);
+        if (sendto(fd, &packet, sizeof(packet), 0, &to.any, size) < 0)
+            die("send");
+    }
+    return 0;
+}
+
+int abort_one(const char* addr, int port)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char byte = 'x';
+    if (connect(fd, &to.any, size) != 0 || write(fd, &byte, 1) != 1)
+        die("connect");
+    if (recv(fd, &byte, 1, MSG_PEEK) != 1)
+        die("exchange");
+    return close(fd);
+}
+
+int storm(const char* addr, int port, long count)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    for (long i = 0; i < count; i++) {
+        const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char byte = 'x';
+        if (fd < 0 || connect(fd, &to.any, size) != 0)
+            die("connect");
+        if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+            die("exchange");
+        close(fd);
+    }
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const std::string what = argc > 1 ? argv[1] : "";
+    if (what == "serve" && argc >= 4)
+        return serve(argv[2], std::atoi(argv[3]), argc > 4 ? std::atol(argv[4]) : 0);
+    if (what == "storm" && argc == 5)
+        return storm(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
+    if (what == "hold" && argc == 5)
+        return hold(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "slow" && argc == 6)
+        return slow(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]));
+    if (what == "starve" && argc == 5)
+        return starve(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "rush" && argc == 5)
+        return rush(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "flood" && argc == 5)
+        return flood(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
+    if (what == "abort" && argc == 4)
+        return abort_one(argv[2], std::atoi(argv[3]));
+    std::fprintf(stderr, "peer: see the top of peer.cc\n");
+    return 2;
+}

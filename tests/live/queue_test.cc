@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Full queues, and the proof: what is told is what the kernel counted. */
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "saga.h"
+
+namespace live {
+namespace {
+
+bool sees_overflows()
+{
+    static const bool sees = [] {
+        const Saga saga;
+        return saga.said().find("overflow_syn by tracepoint") == std::string::npos;
+    }();
+    return sees;
+}
+
+class Queues : public Live {
+protected:
+    void SetUp() override
+    {
+        Live::SetUp();
+        if (!sees_overflows())
+            GTEST_SKIP() << "SKIPPED: the " << attach() << " mechanism sees no full queue";
+    }
+};
+
+/// A listener that never accepts.
+struct Holder : Listening {
+    explicit Holder(int backlog, const std::string& addr = "127.0.0.1")
+        : Listening({peer_path(), "hold", addr, "0", std::to_string(backlog)})
+    {
+    }
+};
+
+/// Clients that all connect at once; counted by how it went for them.
+struct Rush {
+    Rush(const Holder& to, int count, const std::string& addr = "127.0.0.1")
+        : process({peer_path(), "rush", addr, std::to_string(to.port), std::to_string(count)})
+    {
+        process.wait_out([this](const std::string& line) {
+            return std::sscanf(line.c_str(), "connected %d refused %d", &connected, &refused) == 2;
+        });
+        process.send(SIGKILL);
+        process.wait();
+    }
+    Process process;
+    int connected = 0;
+    int refused = 0;
+};
+
+std::uint64_t packets(const std::vector<json>& overflows)
+{
+    std::uint64_t n = 0;
+    for (const json& e : overflows)
+        n += e["n"].get<std::uint64_t>();
+    return n;
+}
+
+/// Every row of the audit of this namespace: no difference.
+void expect_audit_exact(const std::vector<json>& events)
+{
+    const json& summary = events.back();
+    ASSERT_TRUE(summary.contains("audit")) << summary;
+    EXPECT_GE(summary["audit"].size(), 6U);
+    // The kernel does not run a program that interrupts, or preempts, itself; it counts them,
+    // and the audit says so.
+    const bool missed = summary["lost_missed"] > 0;
+    for (const json& row : summary["audit"])
+        EXPECT_TRUE(row["kernel"] == row["seen"] || (missed && row.contains("why"))) << row;
+}
+
+void expect_full_accept_queue(const std::vector<json>& overflows, const Holder& holder)
+{
+    for (const json& e : overflows) {
+        EXPECT_EQ(e["queue"], "accept") << e;
+        EXPECT_EQ(e["pid"], holder.process.pid()) << e;
+        EXPECT_EQ(e["pid_from"], "listener") << e;
+        EXPECT_EQ(e["lport"], holder.port) << e;
+        if (!e.contains("raddr"))
+            continue; // the rest that the rate limit held back
+        EXPECT_EQ(e["acceptq"], 4) << e;
+        EXPECT_EQ(e["acceptq_max"], 3) << e;
+    }
+}
+
+TEST_F(Queues, AFullAcceptQueueDrops)
+{
+    Saga saga;
+    Holder holder(3);
+    saga.wait_for({{"event", "listen"}});
+    const Counters before = read_counters();
+    {
+        const Rush clients(holder, 20);
+    }
+    const auto events = saga.stop();
+    const Counters after = read_counters();
+    const auto overflows = select(events, {{"event", "overflow"}});
+    EXPECT_GT(overflows.size(), 0U);
+    EXPECT_EQ(packets(overflows), delta(before, after, "TcpExt.ListenOverflows"));
+    expect_full_accept_queue(overflows, holder);
+    std::set<int> clients;
+    for (const json& e : select(events, {{"event", "connect"}}))
+        clients.insert(e["lport"].get<int>());
+    EXPECT_EQ(clients.size(), 20U);
+    for (const json& e : overflows)
+        if (e.contains("rport")) {
+            EXPECT_TRUE(clients.contains(e["rport"].get<int>())) << e;
+        }
+    expect_audit_exact(events);
+}
+
+TEST_F(Queues, AbortOnOverflowResets)
+{
+    set_sysctl("net/ipv4/tcp_abort_on_overflow", "1");
+    Saga saga;
+    Holder holder(3);
+    saga.wait_for({{"event", "listen"}});
+    const Rush clients(holder, 20);
+    const auto events = saga.stop();
+    const auto resets = select(events, {{"event", "overflow"}, {"action", "reset"}});
+    EXPECT_EQ(packets(select(resets, {{"stage", "ack"}})), packets(resets));
+    EXPECT_EQ(packets(resets), static_cast<std::uint64_t>(clients.refused));
+    expect_full_accept_queue(select(events, {{"event", "overflow"}}), holder);
+    expect_audit_exact(events);
+}
+
+TEST_F(Queues, TheSameOnIpv6)
+{
+    Saga saga;
+    Holder holder(3, "::1");
+    saga.wait_for({{"event", "listen"}});
+    {
+        const Rush clients(holder, 20, "::1");
+    }
+    const auto events = saga.stop();
+    const auto overflows = select(events, {{"event", "overflow"}});
+    EXPECT_GT(overflows.size(), 0U);
+    for (const json& e : overflows)
+        EXPECT_EQ(e["family"], "ipv6") << e;
+    expect_full_accept_queue(overflows, holder);
+    expect_audit_exact(events);
+}
+
+/// 20,000 SYNs whose senders nobody can reach.
+class Flood : public Queues {
+protected:
+    static constexpr int syns = 20'000;
+    static constexpr const char* here = "192.0.2.1"; // RFC 5737
+
+    void SetUp() override
+    {
+        Queues::SetUp();
+        if (IsSkipped())
+            return;
+        run({"ip", "link", "add", "nowhere", "type", "dummy"});
+        run({"ip", "addr", "add", "192.0.2.1/24", "dev", "nowhere"});
+        ASSERT_EQ(run({"ip", "link", "set", "nowhere", "up"}).exit_code, 0);
+    }
+
+    static std::vector<json> flood(Saga& saga, const Holder& holder)
+    {
+        EXPECT_EQ(run({peer_path(), "flood", here, std::to_string(holder.port),
+                       std::to_string(syns)})
+                      .exit_code,
+                  0);
+        auto events = saga.stop();
+        EXPECT_EQ(events.back()["lost_ring"], 0);
+        expect_audit_exact(events);
+        // Not a line per packet.
+        EXPECT_LT(select(events, {{"event", "overflow"}}).size(), 5000U);
+        return events;
+    }
+};
+
+TEST_F(Flood, CookiesAreCounted)
+{
+    set_sysctl("net/ipv4/tcp_syncookies", "1");
+    Saga saga;
+    Holder holder(128, here);
+    saga.wait_for({{"event", "listen"}});
+    const Counters before = read_counters();
+    const auto events = flood(saga, holder);
+    const Counters after = read_counters();
+    const auto cookies = select(events, {{"event", "overflow"}, {"action", "cookie"}});
+    EXPECT_EQ(packets(cookies), delta(before, after, "TcpExt.TCPReqQFullDoCookies"));
+    EXPECT_GT(packets(cookies), syns / 2U);
+    for (const json& e : cookies)
+        EXPECT_EQ(e["queue"], "syn") << e;
+}
+
+TEST_F(Flood, DropsWithoutCookiesAreCounted)
+{
+    set_sysctl("net/ipv4/tcp_syncookies", "0");
+    set_sysctl("net/ipv4/tcp_max_syn_backlog", "100000");
+    Saga saga;
+    Holder holder(128, here);
+    saga.wait_for({{"event", "listen"}});
+    const Counters before = read_counters();
+    const auto events = flood(saga, holder);
+    const Counters after = read_counters();
+    const auto drops = select(events, {{"event", "overflow"}, {"action", "drop"}});
+    EXPECT_EQ(packets(drops), delta(before, after, "TcpExt.TCPReqQFullDrop"));
+    EXPECT_GT(packets(drops), syns / 2U);
+}
+
+TEST_F(Flood, MaxSynBacklogIsToldApart)
+{
+    set_sysctl("net/ipv4/tcp_syncookies", "0");
+    set_sysctl("net/ipv4/tcp_max_syn_backlog", "64");
+    Saga saga;
+    Holder holder(1024, here);
+    saga.wait_for({{"event", "listen"}});
+    const Counters before = read_counters();
+    const auto events = flood(saga, holder);
+    const Counters after = read_counters();
+    const auto drops = select(events, {{"event", "overflow"}, {"max_syn_backlog", true}});
+    EXPECT_EQ(delta(before, after, "TcpExt.TCPReqQFullDrop"), 0U);
+    EXPECT_EQ(packets(drops), delta(before, after, "TcpExt.ListenDrops"));
+    EXPECT_GT(packets(drops), syns / 2U);
+}
+
+/// Without function hooks: by looking, and it says so.
+TEST_F(Live, OverflowsArePolledWithoutHooks)
+{
+    if (sees_overflows())
+        GTEST_SKIP() << "SKIPPED: " << attach() << " sees overflows as they happen";
+    Saga saga;
+    Holder holder(3);
+    saga.wait_for({{"event", "listen"}});
+    const Counters before = read_counters();
+    {
+        const Rush clients(holder, 20);
+    }
+    const auto events = saga.stop();
+    const Counters after = read_counters();
+    const auto overflows = select(events, {{"event", "overflow"}});
+    EXPECT_GT(packets(overflows), 0U);
+    EXPECT_EQ(packets(overflows), delta(before, after, "TcpExt.ListenDrops"));
+    for (const json& e : overflows) {
+        EXPECT_EQ(e["polled"], true) << e;
+        EXPECT_TRUE(e.contains("poll_ms")) << e;
+        EXPECT_EQ(e["pid"], holder.process.pid()) << e;
+        EXPECT_EQ(e["lport"], holder.port) << e;
+        EXPECT_EQ(e["queue"], "accept") << e;
+        EXPECT_EQ(e["acceptq"], 4) << e;
+        EXPECT_EQ(e["acceptq_max"], 3) << e;
+    }
+}
+
+/// The wait in the accept queue, against what the server itself reads from tcp_info.
+TEST_F(Live, AcceptWaitIsWhatTheServerMeasures)
+{
+    Saga saga;
+    Listening server({peer_path(), "slow", "127.0.0.1", "0", "40", "50"});
+    Process clients({peer_path(), "rush", "127.0.0.1", std::to_string(server.port), "40"});
+    ASSERT_EQ(server.process.wait(), 0);
+    unsigned p50 = 0;
+    for (const auto& line : server.process.out())
+        std::sscanf(line.c_str(), "p50 %u", &p50);
+    ASSERT_GT(p50, 0U);
+    const auto events = saga.stop();
+    ASSERT_EQ(select(events, {{"event", "accept"}}).size(), 40U);
+    const json& listener = events.back()["listeners"][0];
+    EXPECT_EQ(listener["lport"], server.port);
+    EXPECT_EQ(listener["accepts"], 40);
+    EXPECT_NEAR(listener["accept_wait_us"]["p50"].get<double>(), p50, p50 * 0.1);
+    // The handshake is not in it.
+    EXPECT_LT(listener["handshake_us"]["p50"], listener["accept_wait_us"]["p50"]);
+}
+
+TEST_F(Live, DescriptorLimitOnAccept)
+{
+    Saga saga;
+    Listening server({peer_path(), "starve", "127.0.0.1", "0", "16"});
+    Process clients({peer_path(), "rush", "127.0.0.1", std::to_string(server.port), "30"});
+    ASSERT_TRUE(clients.wait_out([](const std::string& l) {
+        return l == "connected 30 refused 0";
+    }));
+    server.process.wait_stopped();
+    server.process.send(SIGCONT);
+    ASSERT_TRUE(server.process.wait_out([](const std::string& l) { return l == "failed 5"; }));
+    const auto events = saga.stop();
+    const auto errors = select(events, {{"event", "accept_error"}});
+    EXPECT_EQ(packets(errors), 5U);
+    for (const json& e : errors) {
+        EXPECT_EQ(e["errno"], "EMFILE") << e;
+        EXPECT_EQ(e["fd_limit"], 16) << e;
+        EXPECT_EQ(e["pid"], server.process.pid()) << e;
+        EXPECT_EQ(e["pid_from"], "task") << e;
+        EXPECT_EQ(e["lport"], server.port) << e;
+        EXPECT_GE(e["acceptq"], 30 - 16) << e;
+        EXPECT_EQ(e["acceptq_max"], 1024) << e;
+    }
+}
+
+/// Connections that come to be, that are refused and that overflow, in two namespaces at once.
+TEST_F(Queues, TheAuditIsExactInTwoNamespaces)
+{
+    constexpr int count = 2'500; // at each of two servers, in each of two namespaces
+    const int home = keep_netns();
+    std::vector<std::string> inodes;
+    std::vector<std::unique_ptr<Holder>> holders; // keep the namespaces, too
+    std::vector<int> namespaces;
+    for (int i = 0; i < 2; i++) {
+        enter_new_netns();
+        set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");
+        namespaces.push_back(keep_netns());
+        inodes.push_back(std::to_string(netns_inode()));
+        holders.push_back(std::make_unique<Holder>(3));
+    }
+    join_netns(home);
+    Saga saga({"trace", "--event", "overflow", "--netns", inodes[0] + "," + inodes[1]});
+    std::vector<std::unique_ptr<Process>> storms;
+    std::vector<std::unique_ptr<Server>> servers;
+    for (std::size_t i = 0; i < 2; i++) {
+        join_netns(namespaces[i]);
+        for (const char* addr : {"127.0.0.1", "::1"}) {
+            servers.push_back(std::make_unique<Server>(addr));
+            storms.push_back(std::make_unique<Process>(std::vector<std::string>{
+                peer_path(), "storm", addr, std::to_string(servers.back()->port),
+                std::to_string(count)}));
+        }
+        const Rush rush(*holders[i], 20);
+    }
+    for (const auto& storm : storms)
+        ASSERT_EQ(storm->wait(), 0);
+    const auto events = saga.stop();
+    expect_audit_exact(events);
+    EXPECT_EQ(events.back()["audit"].size(), 12U);
+    std::uint64_t opened = 0;
+    std::uint64_t overflowed = 0;
+    for (const json& row : events.back()["audit"]) {
+        if (row["counter"] == "Tcp.ActiveOpens")
+            opened += row["kernel"].get<std::uint64_t>();
+        if (row["counter"] == "TcpExt.ListenOverflows")
+            overflowed += row["kernel"].get<std::uint64_t>();
+    }
+    EXPECT_EQ(opened, 4U * count + 40);
+    EXPECT_EQ(packets(select(events, {{"event", "overflow"}})), overflowed);
+    EXPECT_GT(overflowed, 0U);
+}
+
+/// Records lost on purpose: the counts stay exact, and the difference has its reason.
+TEST_F(Queues, LossExplainsTheAudit)
+{
+    Server server("127.0.0.1");
+    Saga saga({"trace", "--ring", "64K", "--audit", "strict"});
+    saga.process().send(SIGSTOP);
+    ASSERT_EQ(
+        run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port), "600"}).exit_code, 0);
+    saga.process().send(SIGCONT);
+    saga.wait_for({{"event", "lost"}, {"where", "ring"}});
+    const auto events = saga.stop();
+    bool differs = false;
+    for (const json& row : events.back()["audit"])
+        if (row["kernel"] != row["seen"]) {
+            differs = true;
+            EXPECT_NE(row["why"].get<std::string>().find("records lost"), std::string::npos) << row;
+        }
+    EXPECT_TRUE(differs);
+}
+
+} // namespace
+} // namespace live

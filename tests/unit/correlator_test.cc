@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Lives of connections and listeners, from their records to the events of events.md.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lives.h"
+
+namespace tcpsaga::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// ---- trampolines ------------------------------------------------------------------------
+
+TEST(client_life, is_told_to_the_end_of_time_wait)
+{
+    Story story;
+    client_life(story.correlator);
+    EXPECT_THAT(story.news(),
+                ElementsAre("connect", "CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED 250us",
+                            "ESTABLISHED>FIN_WAIT1 3750us", "FIN_WAIT1>FIN_WAIT2 100us",
+                            "FIN_WAIT2>TIME_WAIT 100us", "close fin tx=100 rx=2000",
+                            "TIME_WAIT>CLOSE 60000000us", "time_wait expired 60000ms"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(client_life, close_sums_it_up)
+{
+    Story story;
+    client_life(story.correlator);
+    const Seen& seen = story.last("close");
+    const auto& life = seen.as<event::Close>();
+    EXPECT_EQ(seen.ts_ns, 5'200'000U);
+    EXPECT_EQ(life.duration_us, 4200U);
+    EXPECT_EQ(life.established_us, 3950U);
+    EXPECT_EQ(life.handshake_us, 250U);
+    EXPECT_EQ(life.accept_wait_us, std::nullopt);
+    EXPECT_EQ(life.srtt_us, 240U);
+    EXPECT_EQ(life.retransmits, 0U);
+    EXPECT_EQ(seen.conn->role, Role::client);
+    EXPECT_EQ(seen.conn->closed_by, ClosedBy::local);
+    EXPECT_TRUE(seen.conn->seen_start);
+}
+
+TEST(client_life, every_event_is_of_the_same_connection)
+{
+    Story story;
+    client_life(story.correlator);
+    for (const Seen& s : story.events.seen) {
+        EXPECT_EQ(s.conn->id, 1U) << s.text;
+        EXPECT_EQ(s.conn->tuple, client().tuple()) << s.text;
+        EXPECT_EQ(s.conn->family, 4) << s.text;
+        EXPECT_EQ(s.conn->role, Role::client) << s.text;
+    }
+}
+
+TEST(client_life, srtt_that_was_never_measured_is_absent)
+{
+    Story story;
+    refused_life(story.correlator);
+    EXPECT_EQ(story.last("close").as<event::Close>().srtt_us, std::nullopt);
+}
+
+TEST(server_life, is_told_from_birth_to_last_ack)
+{
+    Story story;
+    server_life(story.correlator);
+    EXPECT_THAT(story.news(),
+                ElementsAre("LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED 1us",
+                            "accept wait=40us handshake=200us queue=1/128",
+                            "ESTABLISHED>CLOSE_WAIT 3849us", "CLOSE_WAIT>LAST_ACK 100us",
+                            "LAST_ACK>CLOSE 100us", "close fin tx=2000 rx=100"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(server_life, close_sums_it_up)
+{
+    Story story;
+    server_life(story.correlator);
+    const Seen& seen = story.last("close");
+    const auto& life = seen.as<event::Close>();
+    EXPECT_EQ(life.duration_us, 4050U);
+    EXPECT_EQ(life.established_us, 4049U);
+    EXPECT_EQ(life.handshake_us, 200U);
+    EXPECT_EQ(life.accept_wait_us, 40U);
+    EXPECT_EQ(life.srtt_us, 190U);
+    EXPECT_EQ(life.retransmits, 2U);
+    EXPECT_EQ(seen.conn->role, Role::server);
+    EXPECT_EQ(seen.conn->closed_by, ClosedBy::remote);
+    EXPECT_TRUE(seen.conn->seen_start);
+}
+
+// ---- connects that fail ------------------------------------------------------------------
+
+TEST(connect_error, refused)
+{
+    Story story;
+    refused_life(story.correlator);
+    EXPECT_THAT(story.news(), ElementsAre("connect", "CLOSE>SYN_SENT", "connect_error 111",
+                                          "SYN_SENT>CLOSE 80us", "close refused tx=0 rx=0"));
+    EXPECT_EQ(story.last().as<event::Close>().established_us, std::nullopt);
+    EXPECT_EQ(story.last().as<event::Close>().handshake_us, std::nullopt);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(connect_error, refused_on_the_tracepoint)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().state(State::syn_sent, State::close).error(ECONNREFUSED));
+    EXPECT_THAT(story.news(), ElementsAre("connect", "CLOSE>SYN_SENT", "connect_error 111",
+                                          "SYN_SENT>CLOSE 1000us", "close refused tx=0 rx=0"));
+}
+
+TEST(connect_error, given_up_by_the_process_is_none)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::close).by(curl));
+    EXPECT_THAT(story.news(), ElementsAre("connect", "CLOSE>SYN_SENT", "SYN_SENT>CLOSE 1000us",
+                                          "close aborted tx=0 rx=0"));
+}
+
+TEST(connect_error, a_reset_after_the_handshake_is_none)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::established));
+    story.news();
+    story.tell(3ms, client().state(State::established, State::close).error(ECONNRESET));
+    EXPECT_THAT(story.news(),
+                ElementsAre("ESTABLISHED>CLOSE 1000us", "close rst_received tx=0 rx=0"));
+}
+
+// The same when the record of the handshake's end was lost: the old state tells.
+TEST(connect_error, a_reset_after_an_unseen_handshake_is_none)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl));
+    story.news();
+    story.tell(3ms, client().state(State::established, State::close).error(ECONNRESET));
+    for (const std::string& line : story.news())
+        EXPECT_THAT(line, ::testing::Not(::testing::StartsWith("connect_error")));
+}
+
+TEST(connect_error, that_never_got_a_port_is_all_there_is)
+{
+    Story story;
+    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 0"));
+    EXPECT_EQ(story.last().conn->role, Role::client);
+    EXPECT_EQ(story.last().actor.pid, curl.pid);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    EXPECT_EQ(story.correlator.summary().opens, 0U);
+}
+
+TEST(connect_error, that_never_got_a_port_on_the_tracepoint)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 0"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// The kernel lets a socket without port pass whatever the ports: they are looked at here.
+TEST(connect_error, that_never_got_a_port_is_filtered_by_the_remote_one)
+{
+    Correlator::Config config;
+    config.filter.ports = {443};
+    Story story(config);
+    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+    EXPECT_THAT(story.news(), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(connect_error, that_never_got_a_port_to_the_wanted_one_is_told)
+{
+    Correlator::Config config;
+    config.filter.rports = {80};
+    Story story(config);
+    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 0"));
+}
+
+TEST(filtered_connect, is_forgotten_when_its_port_is_known)
+{
+    Correlator::Config config = on_tracepoint();
+    config.filter.lports = {50000};
+    Story story(config);
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().state(State::syn_sent, State::established));
+    EXPECT_THAT(story.news(), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    EXPECT_EQ(story.correlator.summary().opens, 0U);
+}
+
+TEST(filtered_connect, is_told_when_the_port_is_wanted)
+{
+    Correlator::Config config = on_tracepoint();
+    config.filter.lports = {40000};
+    Story story(config);
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().state(State::syn_sent, State::established));
+    EXPECT_EQ(story.news().size(), 3U);
+}
+
+TEST(filtered_connect, of_a_stranger_is_not_told)
+{
+    Correlator::Config config;
+    config.filter.lports = {50000};
+    Story story(config);
+    story.tell(2ms, client().state(State::syn_sent, State::established));
+    EXPECT_THAT(story.news(), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// ---- listeners -----------------------------------------------------------------------------
+
+TEST(listener_life, starts_and_stops)
+{
+    Story story;
+    story.tell(1ms, listener().listen(4096).by(nginx))
+        .tell(2s, listener().state(State::listen, State::close).by(nginx));
+    EXPECT_THAT(story.news(),
+                ElementsAre("listen 4096", "CLOSE>LISTEN", "LISTEN>CLOSE 1999000us", "unlisten"));
+    for (const Seen& s : story.events.seen) {
+        EXPECT_EQ(s.actor.pid, nginx.pid) << s.text;
+        EXPECT_EQ(s.actor.from, PidFrom::task) << s.text;
+        EXPECT_EQ(s.conn->role, Role::server) << s.text;
+    }
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(listener_life, the_end_of_one_from_before_us)
+{
+    Story story;
+    story.tell(2s, listener().state(State::listen, State::close).by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("LISTEN>CLOSE", "unlisten"));
+    EXPECT_FALSE(story.last().conn->seen_start);
+    EXPECT_EQ(story.last().conn->role, Role::server);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// ---- accept --------------------------------------------------------------------------------
+
+// Another CPU may run accept() between the queueing and ESTABLISHED.
+TEST(accept, before_established_did_not_wait)
+{
+    Story story;
+    story.tell(1ms, server().birth().synack(900us))
+        .tell(2ms, server().accept(State::syn_recv).queue(3, 1, 128).by(nginx))
+        .tell(3ms, server().state(State::syn_recv, State::established));
+    EXPECT_THAT(story.news(),
+                ElementsAre("LISTEN>SYN_RECV", "accept wait=0us handshake=100us queue=1/128",
+                            "SYN_RECV>ESTABLISHED 2000us"));
+}
+
+TEST(accept, of_a_child_that_was_reset_in_the_queue)
+{
+    Story story;
+    story.tell(1ms, server().birth())
+        .tell(2ms, server().state(State::syn_recv, State::established))
+        .tell(3ms, server().state(State::established, State::close).error(ECONNRESET));
+    story.news();
+    story.tell(4ms, server().accept(State::close).queue(3, 1, 128).by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("accept queue=1/128"));
+    EXPECT_EQ(story.last().conn->id, 2U);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    EXPECT_EQ(story.correlator.summary().accepts, 1U);
+    EXPECT_EQ(story.correlator.summary().closes, 1U);
+}
+
+TEST(accept, by_an_unknown_listener_tells_no_queue)
+{
+    Story story;
+    story.tell(1ms, server().birth())
+        .tell(2ms, server().state(State::syn_recv, State::established))
+        .tell(3ms, server().accept().queue(0, 7, 9).by(nginx));
+    EXPECT_EQ(story.last().text, "accept wait=1000us");
+}
+
+TEST(accept, of_a_connection_from_before_us_tells_no_wait)
+{
+    Story story;
+    story.tell(3ms, server().accept().queue(3, 1, 128).by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("accept queue=1/128"));
+    EXPECT_FALSE(story.last().conn->seen_start);
+    EXPECT_EQ(story.last().conn->role, Role::server);
+}
+
+// A stuck server may let connections wait for hours: more microseconds than 32 bits hold.
+TEST(accept, a_wait_of_two_hours_is_the_same_in_its_life)
+{
+    Story story;
+    story.tell(1s, server().birth())
+        .tell(1s, server().state(State::syn_recv, State::established))
+        .tell(7201s, server().accept().queue(3, 1, 128).by(nginx))
+        .tell(7202s, server().state(State::established, State::close).by(nginx));
+    EXPECT_EQ(story.last("accept").as<event::Accept>().accept_wait_us, 7'200'000'000U);
+    EXPECT_EQ(story.last("close").as<event::Close>().accept_wait_us, 7'200'000'000U);
+}
+
+// After a migration between two hooks both tell an accept (bpf/state.bpf.h).
+TEST(accept, that_is_told_twice_happened_once)
+{
+    Story story;
+    story.tell(1ms, server().birth())
+        .tell(2ms, server().state(State::syn_recv, State::established))
+        .tell(3ms, server().accept().queue(3, 1, 128).by(nginx));
+    story.news();
+    story.tell(3ms, server().accept().by(nginx));
+    EXPECT_THAT(story.news(), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().accepts, 1U);
+}
+
+// ---- resets --------------------------------------------------------------------------------
+
+TEST(reset, is_told_with_the_kernels_reason)
+{
+    Correlator::Config config;
+    config.reset_reasons = {"NOT_SPECIFIED", "", "TCP_TIMEOUT"};
+    Story story(config);
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::established));
+    story.news();
+    story.tell(3ms, client().reset(State::established, true, 2))
+        .tell(3ms, client().reset(State::established, true, 0))
+        .tell(3ms, client().reset(State::established, false, 1))
+        .tell(3ms, client().reset(State::established, true, 3))
+        .tell(3ms, client().reset(State::established, false))
+        .tell(3ms, client().state(State::established, State::close).error(ETIMEDOUT));
+    EXPECT_THAT(story.news(), ElementsAre("reset sent TCP_TIMEOUT", "reset sent NOT_SPECIFIED",
+                                          "reset received", "reset sent", "reset received",
+                                          "ESTABLISHED>CLOSE 1000us", "close timeout tx=0 rx=0"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// close() with unread data: the state changes before the RST leaves.
+TEST(reset, after_the_close_is_of_the_same_connection)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::established))
+        .tell(3ms, client().state(State::established, State::close).by(curl));
+    story.news();
+    story.tell(3ms, client().reset(State::close, true).by(curl));
+    EXPECT_THAT(story.news(), ElementsAre("reset sent"));
+    EXPECT_EQ(story.last().conn->id, 1U);
+    EXPECT_EQ(story.last().actor.pid, curl.pid);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(reset, of_a_connection_that_goes_on)
+{
+    Story story;
+    story.tell(1ms, client().reset(State::established, false))
+        .tell(2ms, client().state(State::established, State::close).error(ECONNRESET));
+    EXPECT_THAT(story.news(),
+                ElementsAre("reset received", "ESTABLISHED>CLOSE", "close rst_received tx=0 rx=0"));
+    EXPECT_FALSE(story.last().conn->seen_start);
+}
+
+// A refused connect on the tracepoint: the RST is the first that has the port.
+TEST(reset, tells_the_start_that_was_held_back)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().reset(State::syn_sent, false))
+        .tell(2ms, client().state(State::syn_sent, State::close).error(ECONNREFUSED));
+    EXPECT_THAT(story.news(),
+                ElementsAre("connect", "CLOSE>SYN_SENT", "reset received", "connect_error 111",
+                            "SYN_SENT>CLOSE 1000us", "close refused tx=0 rx=0"));
+    for (const Seen& s : story.events.seen)
+        EXPECT_EQ(s.conn->tuple.local.port, 40000) << s.text;
+}
+
+// ---- connections from before us --------------------------------------------------------------
+
+TEST(late_start, is_said_and_nothing_is_made_up)
+{
+    Story story;
+    story.tell(1s, client().state(State::established, State::close_wait))
+        .tell(2s, client().state(State::close_wait, State::last_ack).by(curl))
+        .tell(3s, client().state(State::last_ack, State::close));
+    EXPECT_THAT(story.news(), ElementsAre("ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK 1000000us",
+                                          "LAST_ACK>CLOSE 1000000us", "close fin tx=0 rx=0"));
+    const auto& life = story.last().as<event::Close>();
+    EXPECT_FALSE(story.last().conn->seen_start);
+    EXPECT_EQ(story.last().conn->role, Role::unknown);
+    EXPECT_EQ(life.duration_us, std::nullopt);
+    EXPECT_EQ(life.established_us, std::nullopt);
+    EXPECT_EQ(life.handshake_us, std::nullopt);
+    EXPECT_EQ(story.last().conn->closed_by, ClosedBy::remote);
+}
+
+TEST(late_start, the_syn_left_before_us_so_it_is_a_client)
+{
+    Story story;
+    story.tell(1s, client().state(State::syn_sent, State::established));
+    EXPECT_THAT(story.news(), ElementsAre("SYN_SENT>ESTABLISHED"));
+    EXPECT_EQ(story.last().conn->role, Role::client);
+    EXPECT_FALSE(story.last().conn->seen_start);
+    EXPECT_EQ(story.last().conn->handshake_us, std::nullopt);
+}
+
+TEST(late_start, a_refused_connect_is_an_error_too)
+{
+    Story story;
+    story.tell(1s, client().state(State::syn_sent, State::close).error(ECONNREFUSED));
+    EXPECT_THAT(story.news(),
+                ElementsAre("connect_error 111", "SYN_SENT>CLOSE", "close refused tx=0 rx=0"));
+}
+
+} // namespace
+} // namespace tcpsaga::testing

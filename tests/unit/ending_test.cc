@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "correlate/ending.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "lives.h"
+
+namespace tcpsaga::testing {
+namespace {
+
+using event::End;
+
+constexpr State every_state[] = {
+    State::established, State::syn_sent,   State::syn_recv, State::fin_wait1, State::fin_wait2,
+    State::close,       State::close_wait, State::last_ack, State::closing,
+};
+
+End ended(Record<ts_state> r, State held = State::none)
+{
+    return end_of(r.raw, held);
+}
+
+// ---- how it ended -----------------------------------------------------------------------------
+
+TEST(end_of, an_error_decides_whatever_the_state)
+{
+    const std::map<int, End> ends{
+        {ECONNREFUSED, End::refused},     {ETIMEDOUT, End::timeout},
+        {EHOSTUNREACH, End::unreachable}, {ENETUNREACH, End::unreachable},
+        {ECONNRESET, End::rst_received},  {EPIPE, End::rst_received},
+    };
+    for (const auto& [err, end] : ends)
+        for (const State from : every_state) {
+            EXPECT_EQ(ended(client().state(from, State::close).error(err)), end)
+                << err << " in " << name_of(from);
+            EXPECT_EQ(ended(client().state(from, State::close).error(err).by(curl)), end)
+                << err << " in " << name_of(from);
+        }
+}
+
+// What else ICMP and ICMPv6 make of "unreachable": icmp_err_convert in net/ipv4/icmp.c,
+// tab_unreach in net/ipv6/icmp.c (EACCES: administratively prohibited, a firewall's REJECT).
+TEST(end_of, icmp_has_more_errors_for_unreachable)
+{
+    for (const int err : {EACCES, EHOSTDOWN, ENONET, ENOPROTOOPT, ENETDOWN})
+        EXPECT_EQ(ended(client().state(State::syn_sent, State::close).error(err)), End::unreachable)
+            << errno_name(err);
+}
+
+TEST(end_of, a_close_that_was_acknowledged_is_a_fin)
+{
+    for (const State from : {State::last_ack, State::fin_wait2, State::closing}) {
+        EXPECT_EQ(ended(client().state(from, State::close)), End::fin) << name_of(from);
+        EXPECT_EQ(ended(client().state(from, State::close).by(curl)), End::fin) << name_of(from);
+    }
+}
+
+TEST(end_of, time_wait_is_a_fin_from_anywhere)
+{
+    for (const State from : every_state)
+        for (const State held : {State::time_wait, State::fin_wait2})
+            EXPECT_EQ(ended(client().state(from, State::close), held), End::fin) << name_of(from);
+}
+
+TEST(end_of, without_error_the_task_aborts_or_the_kernel_resets)
+{
+    for (const State from : {State::established, State::syn_sent, State::syn_recv, State::fin_wait1,
+                             State::close_wait}) {
+        EXPECT_EQ(ended(client().state(from, State::close).by(curl)), End::aborted)
+            << name_of(from);
+        EXPECT_EQ(ended(client().state(from, State::close)), End::rst_sent) << name_of(from);
+    }
+}
+
+TEST(end_of, ss_kill_is_an_abort)
+{
+    EXPECT_EQ(ended(client().state(State::established, State::close).error(ECONNABORTED).by(curl)),
+              End::aborted);
+}
+
+// ---- payload bytes ------------------------------------------------------------------------------
+
+Connection of(Role role, std::uint64_t established_ns)
+{
+    Connection c;
+    c.role = role;
+    c.established_ns = established_ns;
+    return c;
+}
+
+std::uint64_t sent(Record<ts_state> r, const Connection& c)
+{
+    return tx_bytes(r.raw, c);
+}
+
+TEST(tx_bytes, a_clients_syn_is_not_payload)
+{
+    const auto r = client().state(State::established, State::close).counts(101, 0);
+    EXPECT_EQ(sent(r, of(Role::client, 1)), 100U);
+    EXPECT_EQ(sent(r, of(Role::server, 1)), 101U);
+    EXPECT_EQ(sent(r, of(Role::unknown, 1)), 101U);
+    EXPECT_EQ(sent(r, of(Role::unknown, 0)), 101U);
+}
+
+TEST(tx_bytes, an_acknowledged_fin_is_not_payload)
+{
+    for (const State from : every_state) {
+        const bool fin = from == State::fin_wait1 || from == State::fin_wait2 ||
+                         from == State::closing || from == State::last_ack;
+        const auto r = server().state(from, State::close).counts(101, 0);
+        EXPECT_EQ(sent(r, of(Role::server, 1)), 101U) << name_of(from);
+        auto acked = r;
+        EXPECT_EQ(sent(acked.flag(TS_ALL_ACKED), of(Role::server, 1)), fin ? 100U : 101U)
+            << name_of(from);
+        EXPECT_EQ(sent(acked, of(Role::client, 1)), fin ? 99U : 100U) << name_of(from);
+    }
+}
+
+TEST(tx_bytes, are_never_less_than_nothing)
+{
+    auto r = client().state(State::fin_wait2, State::close).flag(TS_ALL_ACKED);
+    EXPECT_EQ(sent(r, of(Role::client, 1)), 0U);
+    EXPECT_EQ(sent(r.counts(1, 0), of(Role::client, 1)), 0U);
+    EXPECT_EQ(sent(r.counts(2, 0), of(Role::client, 1)), 0U);
+    EXPECT_EQ(sent(r.counts(3, 0), of(Role::client, 1)), 1U);
+}
+
+TEST(tx_bytes, of_a_refused_connect)
+{
+    EXPECT_EQ(sent(client().state(State::syn_sent, State::close), of(Role::client, 0)), 0U);
+}
+
+TEST(rx_bytes, a_received_fin_is_not_payload)
+{
+    auto r = client().state(State::last_ack, State::close).counts(0, 2001);
+    EXPECT_EQ(rx_bytes(r.raw), 2001U);
+    EXPECT_EQ(rx_bytes(r.flag(TS_FIN_SEEN).raw), 2000U);
+    EXPECT_EQ(rx_bytes(r.counts(0, 0).raw), 0U);
+}
+
+// ---- who closed first ---------------------------------------------------------------------------
+
+TEST(first_fin, by_every_change)
+{
+    for (int f = 0; f <= 12; f++)
+        for (int t = 0; t <= 12; t++) {
+            const auto from = static_cast<State>(f);
+            const auto to = static_cast<State>(t);
+            ClosedBy want = ClosedBy::unknown;
+            if (to == State::fin_wait1 && (from == State::established || from == State::syn_recv))
+                want = ClosedBy::local;
+            else if (to == State::close_wait)
+                want = ClosedBy::remote;
+            else if (to == State::closing)
+                want = ClosedBy::both;
+            EXPECT_EQ(first_fin(from, to), want) << name_of(from) << ">" << name_of(to);
+        }
+}
+
+} // namespace
+} // namespace tcpsaga::testing

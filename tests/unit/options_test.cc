@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "tcpsaga/address.h"
+
+namespace tcpsaga::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+using Arguments = std::vector<std::string>;
+
+struct Answer {
+    Parsed parsed;
+    std::string out, err;
+};
+
+Answer answer(const Arguments& arguments)
+{
+    std::vector<const char*> argv{"tcpsaga"};
+    for (const std::string& a : arguments)
+        argv.push_back(a.c_str());
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    Parsed parsed = parse_arguments(static_cast<int>(argv.size()), argv.data());
+    std::string err = ::testing::internal::GetCapturedStderr();
+    return {std::move(parsed), ::testing::internal::GetCapturedStdout(), std::move(err)};
+}
+
+/// The options of arguments that are right.
+Options options(const Arguments& arguments)
+{
+    Answer a = answer(arguments);
+    EXPECT_EQ(a.err, "");
+    EXPECT_EQ(a.out, "");
+    EXPECT_EQ(a.parsed.exit_code, 0);
+    EXPECT_TRUE(a.parsed.options) << ::testing::PrintToString(arguments);
+    return a.parsed.options.value_or(Options{});
+}
+
+// ---- what is right
+// --------------------------------------------------------------------------------
+
+TEST(arguments, none_are_needed)
+{
+    const Options o = options({});
+    EXPECT_EQ(o.command, Command::trace);
+    EXPECT_EQ(o.filter.family, 0);
+    EXPECT_THAT(o.filter.ports, IsEmpty());
+    EXPECT_THAT(o.filter.lports, IsEmpty());
+    EXPECT_THAT(o.filter.rports, IsEmpty());
+    EXPECT_TRUE(o.filter.cidrs.empty());
+    EXPECT_THAT(o.filter.netns, IsEmpty());
+    EXPECT_FALSE(o.filter.asks_for_process());
+    EXPECT_EQ(o.wish.preferred, std::nullopt);
+    EXPECT_THAT(o.wish.disabled, IsEmpty());
+    EXPECT_FALSE(o.json);
+    EXPECT_EQ(o.output, "");
+    EXPECT_THAT(o.kinds, IsEmpty());
+    EXPECT_THAT(o.states, IsEmpty());
+    EXPECT_EQ(o.duration_s, std::nullopt);
+    EXPECT_EQ(o.count, std::nullopt);
+    EXPECT_EQ(o.ring_bytes, 8U << 20);
+    EXPECT_EQ(o.max_connections, 1U << 20);
+    EXPECT_EQ(o.overflow_rate, 100U);
+    EXPECT_FALSE(o.strict_audit);
+    EXPECT_EQ(o.btf, "");
+}
+
+TEST(arguments, name_a_command)
+{
+    EXPECT_EQ(options({"trace"}).command, Command::trace);
+    EXPECT_EQ(options({"life"}).command, Command::life);
+    EXPECT_EQ(options({"check"}).command, Command::check);
+    EXPECT_TRUE(options({"check", "--json"}).json);
+}
+
+TEST(arguments, of_trace_come_without_its_name)
+{
+    const Options o = options({"--json", "--port", "80"});
+    EXPECT_EQ(o.command, Command::trace);
+    EXPECT_TRUE(o.json);
+    EXPECT_THAT(o.filter.ports, ElementsAre(80));
+}
+
+class live_arguments : public ::testing::TestWithParam<std::string> {
+protected:
+    static Options live(Arguments arguments)
+    {
+        arguments.insert(arguments.begin(), GetParam());
+        return options(arguments);
+    }
+};
+
+TEST_P(live_arguments, choose_connections)
+{
+    const Options o = live({"--port", "80,443", "--port", "8080", "--lport", "1", "--rport",
+                            "65535,80", "--addr", "10.0.0.0/8,::1", "--addr", "fe80::/10", "--pid",
+                            "1,2", "--comm", "nginx,curl", "--netns", "4026531840"});
+    EXPECT_THAT(o.filter.ports, ElementsAre(80, 443, 8080));
+    EXPECT_THAT(o.filter.lports, ElementsAre(1));
+    EXPECT_THAT(o.filter.rports, ElementsAre(65535, 80));
+    ASSERT_EQ(o.filter.cidrs.size(), 3U);
+    EXPECT_EQ(to_string(o.filter.cidrs[0].addr), "10.0.0.0");
+    EXPECT_EQ(to_string(o.filter.cidrs[1].addr), "::1");
+    EXPECT_EQ(to_string(o.filter.cidrs[2].addr), "fe80::");
+    EXPECT_THAT(o.filter.pids, ElementsAre(1, 2));
+    EXPECT_THAT(o.filter.comms, ElementsAre("nginx", "curl"));
+    EXPECT_THAT(o.filter.netns, ElementsAre(4026531840));
+}
+
+TEST_P(live_arguments, choose_a_family)
+{
+    EXPECT_EQ(live({"-4"}).filter.family, 4);
+    EXPECT_EQ(live({"-6"}).filter.family, 6);
+    EXPECT_EQ(live({"-4", "--addr", "10.0.0.0/8"}).filter.cidrs.size(), 1U);
+    EXPECT_EQ(live({"-6", "--addr", "fe80::/10"}).filter.cidrs.size(), 1U);
+}
+
+TEST_P(live_arguments, choose_output)
+{
+    const Options o = live({"--json", "-o", "/tmp/x", "--duration", "1.5", "--count", "100"});
+    EXPECT_TRUE(o.json);
+    EXPECT_EQ(o.output, "/tmp/x");
+    EXPECT_EQ(o.duration_s, 1.5);
+    EXPECT_EQ(o.count, 100U);
+}
+
+TEST_P(live_arguments, choose_memory)
+{
+    EXPECT_EQ(live({"--ring", "65536"}).ring_bytes, 65536U);
+    EXPECT_EQ(live({"--ring", "64K"}).ring_bytes, 65536U);
+    EXPECT_EQ(live({"--ring", "16M"}).ring_bytes, 16U << 20);
+    EXPECT_EQ(live({"--ring", "1G"}).ring_bytes, 1U << 30);
+    EXPECT_EQ(live({"--max-connections", "1"}).max_connections, 1U);
+}
+
+TEST_P(live_arguments, choose_how_much_is_told_of_overflows)
+{
+    EXPECT_EQ(live({"--overflow-rate", "1"}).overflow_rate, 1U);
+    EXPECT_EQ(live({"--overflow-rate", "1000000"}).overflow_rate, 1'000'000U);
+}
+
+TEST_P(live_arguments, choose_an_audit)
+{
+    EXPECT_FALSE(live({"--audit", "report"}).strict_audit);
+    EXPECT_TRUE(live({"--audit", "strict"}).strict_audit);
+    EXPECT_FALSE(live({"--audit=report"}).strict_audit);
+}
+
+TEST_P(live_arguments, choose_hooks)
+{
+    EXPECT_EQ(live({"--attach", "auto"}).wish.preferred, std::nullopt);
+    EXPECT_EQ(live({"--attach", "trampoline"}).wish.preferred, Mechanism::trampoline);
+    EXPECT_EQ(live({"--attach", "kprobe"}).wish.preferred, Mechanism::kprobe);
+    EXPECT_EQ(live({"--attach", "tracepoint"}).wish.preferred, Mechanism::tracepoint);
+    EXPECT_THAT(live({"--disable-hook", "accept,time_wait"}).wish.disabled,
+                ElementsAre("accept", "time_wait"));
+    EXPECT_EQ(live({"--btf", "/proc/self/status"}).btf, "/proc/self/status");
+}
+
+INSTANTIATE_TEST_SUITE_P(of, live_arguments, ::testing::Values("trace", "life"),
+                         [](const auto& info) { return info.param; });
+
+TEST(arguments, of_check_choose_hooks)
+{
+    const Options o = options({"check", "--attach", "kprobe", "--disable-hook", "accept"});
+    EXPECT_EQ(o.wish.preferred, Mechanism::kprobe);
+    EXPECT_THAT(o.wish.disabled, ElementsAre("accept"));
+}
+
+TEST(arguments, choose_events)
+{
+    const Options o = options({"--event", "close,connect_error", "--state", "TIME_WAIT"});
+    EXPECT_THAT(o.kinds, ElementsAre("close", "connect_error"));
+    EXPECT_THAT(o.states, ElementsAre("TIME_WAIT"));
+}
+
+TEST(arguments, every_kind_and_state_can_be_chosen)
+{
+    for (const char* kind : {"listen", "unlisten", "connect", "connect_error", "state", "accept",
+                             "time_wait", "reset", "close", "overflow", "accept_error"})
+        EXPECT_THAT(options({"--event", kind}).kinds, ElementsAre(kind));
+    for (const char* state : {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",
+                              "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"})
+        EXPECT_THAT(options({"--state", state}).states, ElementsAre(state));
+}
+
+// The presenters compare with the kernel's spelling.
+TEST(arguments, states_may_be_in_lower_case)
+{
+    EXPECT_THAT(options({"--state", "established,Time_Wait"}).states,
+                ElementsAre("ESTABLISHED", "TIME_WAIT"));
+}
+
+TEST(arguments, name_a_namespace_by_inode_path_or_self)
+{
+    struct stat st {};
+    ASSERT_EQ(::stat("/proc/self/ns/net", &st), 0);
+    const auto own = static_cast<std::uint32_t>(st.st_ino);
+    EXPECT_THAT(options({"--netns", "self"}).filter.netns, ElementsAre(own));
+    EXPECT_THAT(options({"--netns", "/proc/self/ns/net"}).filter.netns, ElementsAre(own));
+    EXPECT_THAT(options({"--netns", "self,7"}).filter.netns, ElementsAre(own, 7U));
+    EXPECT_THAT(options({"--netns", "4294967295"}).filter.netns, ElementsAre(4294967295U));
+}
+
+// ---- what is answered at once -----------------------------------------------------------------
+
+TEST(arguments, ask_for_help)
+{
+    for (const Arguments& a : {Arguments{"--help"}, {"-h"}, {"trace", "--help"}, {"life", "-h"}}) {
+        const Answer help = answer(a);
+        EXPECT_FALSE(help.parsed.options);
+        EXPECT_EQ(help.parsed.exit_code, 0);
+        EXPECT_THAT(help.out, HasSubstr("Usage: tcpsaga"));
+        EXPECT_EQ(help.err, "");
+    }
+}
+
+TEST(arguments, ask_for_the_version)
+{
+    const Answer version = answer({"--version"});
+    EXPECT_FALSE(version.parsed.options);
+    EXPECT_EQ(version.parsed.exit_code, 0);
+    EXPECT_THAT(version.out, ::testing::MatchesRegex("tcpsaga [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+// ---- what is wrong ------------------------------------------------------------------------------
+
+struct Wrong {
+    Arguments arguments;
+    std::string_view says;
+
+    friend void PrintTo(const Wrong& w, std::ostream* to)
+    {
+        for (const std::string& a : w.arguments)
+            *to << a << ' ';
+    }
+};
+
+class wrong_argument : public ::testing::TestWithParam<Wrong> {};
+
+TEST_P(wrong_argument, is_one_line_and_exit_2)
+{
+    const Answer a = answer(GetParam().arguments);
+    EXPECT_FALSE(a.parsed.options);
+    EXPECT_EQ(a.parsed.exit_code, 2);
+    EXPECT_EQ(a.out, "");
+    EXPECT_THAT(a.err, StartsWith("tcpsaga: "));
+    EXPECT_THAT(a.err, HasSubstr(std::string(GetParam().says)));
+    EXPECT_EQ(std::ranges::count(a.err, '\n'), 1);
+    EXPECT_THAT(a.err, ::testing::EndsWith("--help)\n"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    filters, wrong_argument,
+    ::testing::Values(
+        Wrong{{"--port", "0"}, "--port"}, Wrong{{"--port", "65536"}, "--port"},
+        Wrong{{"--port", "-1"}, "--port"}, Wrong{{"--port", "http"}, "--port"},
+        Wrong{{"--port", "80,x"}, "--port"}, Wrong{{"--port"}, "--port"},
+        Wrong{{"--lport", "65536"}, "--lport"}, Wrong{{"--rport", "0"}, "--rport"},
+        Wrong{{"--port", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"}, "at most 16"},
+        Wrong{{"--port", "80", "--lport", "81", "--rport", "82"}, "--lport"},
+        Wrong{{"--addr", "10.0.0.0/33"}, "10.0.0.0/33"}, Wrong{{"--addr", "web"}, "'web'"},
+        Wrong{{"--addr", "10.0.0.0/8,::1/129"}, "::1/129"}, Wrong{{"--addr"}, "--addr"},
+        Wrong{{"-4", "-6"}, "-6"}, Wrong{{"-6", "-4"}, "-4"},
+        Wrong{{"-4", "--addr", "fe80::/10"}, "-4 with an IPv6"},
+        Wrong{{"-6", "--addr", "10.0.0.0/8"}, "-6 with an IPv4"}, Wrong{{"--netns", "0"}, "'0'"},
+        Wrong{{"--netns", "4294967296"}, "'4294967296'"},
+        Wrong{{"--netns", "no-such-netns"}, "'no-such-netns'"},
+        Wrong{{"--netns", "/no/such/path"}, "'/no/such/path'"}, Wrong{{"--pid", "0"}, "--pid"},
+        Wrong{{"--pid", "init"}, "--pid"}, Wrong{{"--pid", "-1"}, "--pid"},
+        Wrong{{"--pid", "4294967296"}, "--pid"}, Wrong{{"--comm", "sixteen bytes!!!"}, "--comm"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    others, wrong_argument,
+    ::testing::Values(
+        Wrong{{"--frobnicate"}, "--frobnicate"}, Wrong{{"trace", "--frobnicate"}, "--frobnicate"},
+        Wrong{{"frobnicate"}, "frobnicate"}, Wrong{{""}, ""}, Wrong{{"trace", "life"}, ""},
+        Wrong{{"trace", "extra"}, "extra"}, Wrong{{"--json", "extra"}, "extra"},
+        Wrong{{"check", "--port", "80"}, "--port"}, Wrong{{"life", "--event", "close"}, "--event"},
+        Wrong{{"life", "--state", "CLOSE"}, "--state"}, Wrong{{"--event", "closed"}, "closed"},
+        Wrong{{"--event", "summary"}, "summary"}, Wrong{{"--state", "TIMEWAIT"}, "TIMEWAIT"},
+        Wrong{{"--attach", "magic"}, "magic"}, Wrong{{"--disable-hook", "nope"}, "'nope'"},
+        Wrong{{"check", "--disable-hook", "nope"}, "time_wait_turn"},
+        Wrong{{"--btf", "/no/such/file"}, "/no/such/file"},
+        Wrong{{"--ring", "100000"}, "power of two"}, Wrong{{"--ring", "32K"}, "64K"},
+        Wrong{{"--ring", "2G"}, "1G"}, Wrong{{"--ring", "0"}, "power of two"},
+        Wrong{{"--ring", "much"}, "--ring"}, Wrong{{"--ring", "-65536"}, "--ring"},
+        Wrong{{"--duration", "0"}, "--duration"}, Wrong{{"--duration", "-1"}, "--duration"},
+        Wrong{{"--duration", "nan"}, "--duration"}, Wrong{{"--duration", "soon"}, "--duration"},
+        Wrong{{"--count", "0"}, "--count"}, Wrong{{"--count", "1.5"}, "--count"},
+        Wrong{{"--count", "-3"}, "--count"}, Wrong{{"--max-connections", "0"}, "--max-connections"},
+        Wrong{{"--overflow-rate", "0"}, "--overflow-rate"},
+        Wrong{{"--overflow-rate", "1000001"}, "--overflow-rate"},
+        Wrong{{"--overflow-rate", "-1"}, "--overflow-rate"},
+        Wrong{{"check", "--overflow-rate", "1"}, "--overflow-rate"},
+        Wrong{{"--audit", "lax"}, "lax"}, Wrong{{"--audit"}, "--audit"},
+        Wrong{{"check", "--audit", "strict"}, "--audit"}, Wrong{{"-o"}, "-o"}));
+
+TEST(wrong_argument, points_to_the_help_of_its_command)
+{
+    EXPECT_THAT(answer({"life", "--port", "0"}).err, HasSubstr("(see tcpsaga life --help)"));
+    EXPECT_THAT(answer({"--port", "0"}).err, HasSubstr("(see tcpsaga trace --help)"));
+    EXPECT_THAT(answer({"--addr", "x"}).err, HasSubstr("(see tcpsaga trace --help)"));
+    EXPECT_THAT(answer({"frobnicate"}).err, HasSubstr("(see tcpsaga --help)"));
+}
+
+} // namespace
+} // namespace tcpsaga::testing

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rendering.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+
+namespace tcpsaga::testing {
+namespace {
+
+constexpr Task escape{303, "\x1b[2J\n\"\\\xff\xc2\x9b", 0};
+constexpr Task cafe{304, "caf\xc3\xa9", 0};
+
+void a_listener(Correlator& to)
+{
+    const Socket v6 = Socket().id(31).local("::", 8080).remote("::", 0);
+    tell(to, 500us, listener().listen(4096).by(nginx));
+    tell(to, 600us, v6.listen(128).by(cafe));
+    tell(to, 61s, v6.state(State::listen, State::close).by(cafe));
+}
+
+void an_ipv6_life(Correlator& to)
+{
+    const Socket s = Socket().id(41).local("2001:db8::1", 50001).remote("2001:db8::2", 443);
+    tell(to, 2ms, s.connect().by(escape));
+    tell(to, 2050us, s.state(State::syn_sent, State::established).counts(1, 0));
+    tell(to, 3s, s.reset(State::established, false));
+    tell(to, 3s, s.state(State::established, State::close).counts(1025, 1).error(ECONNRESET));
+}
+
+/// A client that the peer's IPv6 socket sees as ::ffff:127.0.0.1.
+void a_mapped_life(Correlator& to)
+{
+    const Socket s = Socket().id(51).local("::ffff:127.0.0.1", 80).remote("::ffff:127.0.0.1", 5555);
+    tell(to, 3ms, s.birth().synack(2999us));
+    tell(to, 3001us, s.state(State::syn_recv, State::established));
+    tell(to, 4ms, s.reset(State::established, true, 1).by(nginx));
+    tell(to, 4ms, s.state(State::established, State::close).counts(0, 0).by(nginx));
+}
+
+void connects_that_fail(Correlator& to)
+{
+    refused_life(to, client().id(61).local("10.0.0.1", 40061).netns(4026532001));
+    const Socket no_port = client().id(62).local("0.0.0.0", 0);
+    tell(to, 5ms, no_port.state(State::syn_sent, State::close).by(curl));
+    const Socket slow = client().id(63).local("10.0.0.1", 40063).remote("192.0.2.1", 65535);
+    tell(to, 5ms, slow.connect().by(curl));
+    tell(to, 127s, slow.state(State::syn_sent, State::close).error(ETIMEDOUT).retransmits(6));
+}
+
+void from_before_us(Correlator& to)
+{
+    tell(to, 6ms, server().id(71).accept(State::close).queue(0, 0, 0).by(nginx));
+    tell(to, 7ms, client().id(72).state(State::established, State::close));
+    tell(to, 8ms, client().id(73).time_wait_out());
+}
+
+void an_inferred_time_wait(Correlator& to)
+{
+    const Socket s = client().id(81).local("10.0.0.1", 40081);
+    tell(to, 9ms, s.state(State::close, State::syn_sent).by(cafe).port(0));
+    tell(to, 10ms, s.state(State::syn_sent, State::established));
+    tell(to, 11ms, s.state(State::established, State::fin_wait1).by(cafe));
+    tell(to, 12ms, s.state(State::fin_wait1, State::fin_wait2));
+    tell(to, 13ms, s.state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+}
+
+/// Its queues are full in every way; two of the packets are told of when it is settled.
+void an_overload(Correlator& to)
+{
+    const Socket packet = Socket().id(3).local("10.0.0.2", 80).remote("10.0.0.9", 40009);
+    for (std::uint32_t kind = 0; kind < TS_OVERFLOW_KINDS; kind++)
+        tell(to, 13ms, packet.overflow(kind, kind + 1));
+    tell(to, 13ms, listener().accept_error(EMFILE, 1).by(nginx));
+    tell(to, 13ms, listener().accept_error(EMFILE, 4).by(nginx));
+    ListenerTotals totals{};
+    totals.key = {3, init_netns, 0};
+    for (std::uint32_t kind = 0; kind < TS_OVERFLOW_KINDS; kind++)
+        totals.counts.total[kind] = kind + 1;
+    totals.counts.total[TS_ACK_DROP] += 2;
+    totals.counts.total[TS_ACCEPT_FAILED] = 6;
+    to.settle({&totals, 1}, 14'000'000);
+}
+
+} // namespace
+
+TempDir::TempDir()
+{
+    std::string pattern = ::testing::TempDir() + "/tcpsaga-XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr)
+        throw std::runtime_error("mkdtemp " + pattern);
+    path_ = pattern;
+}
+
+TempDir::~TempDir()
+{
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TempDir::file(std::string_view name) const
+{
+    return path_ + "/" + std::string(name);
+}
+
+std::string read_file(const std::string& path)
+{
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<std::string> lines_of(const std::string& text)
+{
+    std::istringstream in(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);)
+        lines.push_back(line);
+    return lines;
+}
+
+PresentOptions plain()
+{
+    PresentOptions o;
+    o.host = "web1";
+    o.utc_offset_ns = 1'700'000'000'000'000'000;
+    return o;
+}
+
+std::string render(MakeSink make, const PresentOptions& options,
+                   const std::function<void(Sink&)>& run)
+{
+    const TempDir dir;
+    const std::string path = dir.file("out");
+    {
+        auto out = Output::open(path);
+        const auto sink = make(**out, options);
+        run(*sink);
+    }
+    return read_file(path);
+}
+
+std::string render_records(MakeSink make, const PresentOptions& options,
+                           const std::function<void(Correlator&)>& run)
+{
+    return render(make, options, [&](Sink& sink) {
+        Correlator correlator({}, sink);
+        run(correlator);
+    });
+}
+
+void tell_everything(Sink& to)
+{
+    Correlator::Config config;
+    config.reset_reasons = {"NOT_SPECIFIED", "TCP_ABORT_ON_CLOSE"};
+    Correlator full(config, to);
+    a_listener(full);
+    client_life(full);
+    server_life(full);
+    an_ipv6_life(full);
+    a_mapped_life(full);
+    connects_that_fail(full);
+    from_before_us(full);
+    an_overload(full);
+    full.lost(3, event::LostWhere::ring, 14'000'000);
+    Correlator limited(on_tracepoint(), to);
+    an_inferred_time_wait(limited);
+    event::Summary summary = full.summary();
+    summary.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},
+                     {init_netns, "Tcp.PassiveOpens", 3, 2, "3 records lost"}};
+    to.on_event({15'000'000, nullptr, {}, summary});
+}
+
+void expect_golden(const std::string& name, const std::string& text)
+{
+    const std::string path = std::string(TCPSAGA_GOLDEN_DIR) + "/" + name;
+    if (const char* update = std::getenv("TCPSAGA_UPDATE_GOLDENS");
+        update != nullptr && std::string_view(update) == "1") {
+        std::ofstream(path, std::ios::binary) << text;
+        return;
+    }
+    const auto want = lines_of(read_file(path));
+    const auto have = lines_of(text);
+    ASSERT_FALSE(want.empty()) << path << " is missing or empty";
+    for (std::size_t i = 0; i < std::min(want.size(), have.size()); i++)
+        EXPECT_EQ(have[i], want[i]) << name << ":" << i + 1;
+    EXPECT_EQ(have.size(), want.size()) << name;
+    EXPECT_TRUE(text == read_file(path)) << name << ": line ends differ";
+}
+
+} // namespace tcpsaga::testing

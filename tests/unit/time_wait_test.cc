@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How TIME_WAIT is entered, turned and left; and what the tracepoint alone tells of a life.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lives.h"
+
+namespace tcpsaga::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// ---- how TIME_WAIT is entered, turned and left -------------------------------------------
+
+TEST(time_wait, fin_wait2_held_as_a_small_socket_turns)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    EXPECT_THAT(story.news(), ElementsAre("close fin tx=0 rx=0"));
+    story.tell(9ms, client().time_wait_turn());
+    EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>TIME_WAIT 5000us"));
+    story.tell(9ms + 60s, client().time_wait_out());
+    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE 60000000us",
+                                          ::testing::StartsWith("time_wait expired")));
+}
+
+TEST(time_wait, a_repeated_fin_turns_it_once)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close))
+        .tell(9ms, client().time_wait_turn());
+    story.news();
+    story.tell(10ms, client().time_wait_turn());
+    EXPECT_THAT(story.news(), IsEmpty());
+}
+
+TEST(time_wait, fin_wait2_that_no_fin_ended_goes_to_close)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    story.news();
+    story.tell(25ms, client().time_wait_out(State::fin_wait2));
+    EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>CLOSE 21000us", "time_wait 20ms"));
+}
+
+// The turn may be lost, or have no hook: that the small socket ends as TIME_WAIT tells it.
+TEST(time_wait, a_turn_that_was_not_seen_is_inferred)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    story.news();
+    story.tell(60s, client().time_wait_out(State::time_wait));
+    const auto news = story.news();
+    ASSERT_EQ(news.size(), 3U) << ::testing::PrintToString(news);
+    EXPECT_THAT(news[0], ::testing::MatchesRegex("FIN_WAIT2>TIME_WAIT.* inferred"));
+    EXPECT_THAT(news[1], ::testing::StartsWith("TIME_WAIT>CLOSE"));
+    EXPECT_THAT(news[2], ::testing::StartsWith("time_wait"));
+}
+
+// A turn starts TCP_TIMEWAIT_LEN anew (tcp_timewait_state_process): 50 s of FIN_WAIT2 do
+// not make 20 s of TIME_WAIT expire.
+TEST(time_wait, fin_wait2_does_not_count_towards_expiry)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close))
+        .tell(5ms + 50s, client().time_wait_turn())
+        .tell(5ms + 70s, client().time_wait_out());
+    EXPECT_EQ(story.last("time_wait").as<event::TimeWait>().why, event::TimeWaitEnd::unknown);
+}
+
+TEST(time_wait, simultaneous_close_enters_from_closing)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::established))
+        .tell(3ms, client().state(State::established, State::fin_wait1).by(curl))
+        .tell(4ms, client().state(State::fin_wait1, State::closing).flag(TS_FIN_SEEN))
+        .tell(5ms, client().time_wait_in(State::closing, State::time_wait))
+        .tell(5ms, client().state(State::closing, State::close).flag(TS_FIN_SEEN));
+    EXPECT_THAT(story.news(),
+                ElementsAre("connect", "CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED 1000us",
+                            "ESTABLISHED>FIN_WAIT1 1000us", "FIN_WAIT1>CLOSING 1000us",
+                            "CLOSING>TIME_WAIT 1000us", "close fin tx=0 rx=0"));
+    EXPECT_EQ(story.last("close").conn->closed_by, ClosedBy::both);
+    EXPECT_EQ(story.correlator.summary().alive, 1U);
+}
+
+struct Held {
+    Nanos for_time;
+    std::string_view told;
+
+    friend void PrintTo(const Held& h, std::ostream* to) { *to << h.for_time / 1us << " us"; }
+};
+
+class time_wait_held : public ::testing::TestWithParam<Held> {};
+
+TEST_P(time_wait_held, says_whether_it_expired)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, client().state(State::fin_wait2, State::close))
+        .tell(5ms + GetParam().for_time, client().time_wait_out());
+    EXPECT_EQ(story.last().text, GetParam().told);
+}
+
+// 60 s, and a timer that may fire a jiffy of 100 Hz early.
+INSTANTIATE_TEST_SUITE_P(times, time_wait_held,
+                         ::testing::Values(Held{1ms, "time_wait 1ms"}, Held{999us, "time_wait 0ms"},
+                                           Held{59989ms, "time_wait 59989ms"},
+                                           Held{59990ms, "time_wait expired 59990ms"},
+                                           Held{60s, "time_wait expired 60000ms"},
+                                           Held{61s, "time_wait expired 61000ms"}));
+
+TEST(time_wait, is_over_at_once_when_no_hook_sees_its_end)
+{
+    Story story(on_tracepoint());
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>TIME_WAIT 1000us", "close fin tx=0 rx=0"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(time_wait, one_that_began_before_us_ends_without_a_length)
+{
+    Story story;
+    story.tell(5ms, client().time_wait_out());
+    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE", "time_wait"));
+    EXPECT_FALSE(story.last().conn->seen_start);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// Events of one connection come from several CPUs: their times may disagree a little.
+TEST(time_wait, that_ends_before_it_began_was_held_no_time)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, client().state(State::fin_wait2, State::close))
+        .tell(4999us, client().time_wait_out());
+    EXPECT_EQ(story.last().text, "time_wait 0ms");
+}
+
+TEST(time_wait, a_turn_of_a_stranger_is_not_told)
+{
+    Story story;
+    story.tell(5ms, client().time_wait_turn());
+    EXPECT_THAT(story.news(), IsEmpty());
+}
+
+// ---- the tracepoint alone ------------------------------------------------------------------
+
+TEST(tracepoint_life, connect_is_held_back_until_its_port_is_known)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, syn_sent_without_port(client()));
+    EXPECT_THAT(story.news(), IsEmpty());
+    story.tell(2ms, client().state(State::syn_sent, State::established));
+    EXPECT_THAT(story.news(),
+                ElementsAre("connect", "CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED 1000us"));
+    EXPECT_EQ(story.events.seen[0].ts_ns, 1'000'000U);
+    EXPECT_EQ(story.events.seen[1].ts_ns, 1'000'000U);
+    EXPECT_EQ(story.events.seen[2].ts_ns, 2'000'000U);
+    EXPECT_EQ(story.events.seen[0].actor.pid, curl.pid);
+}
+
+TEST(tracepoint_life, port_0_is_never_shown)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, syn_sent_without_port(client()))
+        .tell(2ms, client().state(State::syn_sent, State::established));
+    ASSERT_EQ(story.events.seen.size(), 3U);
+    for (const Seen& s : story.events.seen)
+        EXPECT_EQ(s.conn->tuple.local.port, 40000) << s.text;
+}
+
+TEST(tracepoint_life, time_wait_is_inferred_from_fin_wait2_with_a_fin)
+{
+    Story story(on_tracepoint());
+    to_fin_wait2(story);
+    story.tell(5ms, client().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    EXPECT_THAT(story.news(),
+                ElementsAre("FIN_WAIT2>TIME_WAIT 1000us inferred", "close fin tx=0 rx=0"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(tracepoint_life, fin_wait2_without_a_fin_is_held_as_such)
+{
+    Story story(on_tracepoint());
+    to_fin_wait2(story);
+    story.tell(5ms, client().state(State::fin_wait2, State::close));
+    EXPECT_THAT(story.news(), ElementsAre("close fin tx=0 rx=0"));
+}
+
+TEST(tracepoint_life, a_reset_in_fin_wait2_is_no_time_wait)
+{
+    Story story(on_tracepoint());
+    to_fin_wait2(story);
+    story.tell(5ms,
+               client().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN).error(ECONNRESET));
+    EXPECT_THAT(story.news(),
+                ElementsAre("FIN_WAIT2>CLOSE 1000us", "close rst_received tx=0 rx=0"));
+}
+
+TEST(tracepoint_life, closing_ends_in_time_wait)
+{
+    Story story(on_tracepoint());
+    to_fin_wait2(story);
+    story.tell(5ms, client().state(State::closing, State::close));
+    EXPECT_THAT(story.news(), ElementsAre(::testing::EndsWith(">TIME_WAIT 1000us inferred"),
+                                          "close fin tx=0 rx=0"));
+}
+
+TEST(time_wait, the_end_of_an_inferred_one_has_its_length)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    story.news();
+    story.tell(5ms + 60s, client().time_wait_out());
+    EXPECT_THAT(story.news(),
+                ElementsAre("TIME_WAIT>CLOSE 60000000us", "time_wait expired 60000ms"));
+}
+
+TEST(tracepoint_life, a_servers_handshake_is_its_first_rtt_sample)
+{
+    Story story(on_tracepoint());
+    story.tell(1ms, server().birth())
+        .tell(2ms, server().state(State::syn_recv, State::established).srtt(321))
+        .tell(3ms, server().accept().by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED 1000us",
+                                          "accept wait=1000us handshake=321us"));
+}
+
+TEST(tracepoint_life, a_handshake_that_was_measured_stays)
+{
+    Story story;
+    story.tell(2ms, server().birth().synack(1ms))
+        .tell(3ms, server().state(State::syn_recv, State::established).srtt(321))
+        .tell(4ms, server().accept().by(nginx));
+    EXPECT_EQ(story.last("accept").as<event::Accept>().handshake_us, 1000U);
+}
+
+} // namespace
+} // namespace tcpsaga::testing

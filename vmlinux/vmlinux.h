@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+/*
+ * The few kernel types and fields that tcpsaga reads, by name only: CO-RE finds
+ * their offsets in the running kernel's BTF, so order and padding here mean
+ * nothing and a build needs no kernel at all. Present with these names in every
+ * kernel from 5.8 on unless a comment says otherwise. Source: include/net/sock.h,
+ * inet_sock.h, inet_connection_sock.h, inet_timewait_sock.h, request_sock.h,
+ * linux/tcp.h, linux/sched.h, linux/fdtable.h.
+ */
+#define __VMLINUX_H__ /* bpf_tracing.h: kernel names for registers */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "registers.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+    __s64 counter;
+} atomic64_t;
+typedef struct {
+    int counter;
+} atomic_t;
+
+struct ns_common {
+    unsigned int inum;
+};
+struct netns_ipv4 {
+    /* int before 5.13: read one byte, both architectures are little-endian */
+    __u8 sysctl_tcp_syncookies;
+    __u8 sysctl_tcp_abort_on_overflow;
+    int sysctl_max_syn_backlog;
+};
+struct net {
+    struct ns_common ns;
+    struct netns_ipv4 ipv4;
+};
+typedef struct {
+    struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+    union {
+        __be32 u6_addr32[4];
+    } in6_u;
+};
+
+struct sock_common {
+    __be32 skc_daddr;
+    __be32 skc_rcv_saddr;
+    __be16 skc_dport;
+    __u16 skc_num;
+    unsigned short skc_family;
+    volatile unsigned char skc_state;
+    possible_net_t skc_net;
+    struct in6_addr skc_v6_daddr;     /* CONFIG_IPV6 */
+    struct in6_addr skc_v6_rcv_saddr; /* CONFIG_IPV6 */
+    atomic64_t skc_cookie;
+    unsigned long skc_flags;
+};
+
+typedef struct {
+    int owned;
+} socket_lock_t;
+
+struct sock {
+    struct sock_common __sk_common;
+    socket_lock_t sk_lock;
+    int sk_err;
+    __u16 sk_protocol;
+    __u32 sk_ack_backlog;
+    __u32 sk_max_ack_backlog;
+};
+
+struct inet_sock {
+    struct sock sk;
+    __be16 inet_sport;
+};
+
+struct request_sock_queue {
+    atomic_t qlen;
+};
+
+struct inet_connection_sock {
+    struct inet_sock icsk_inet;
+    struct request_sock_queue icsk_accept_queue;
+};
+
+struct tcp_sock {
+    struct inet_connection_sock inet_conn;
+    __u32 snd_una;
+    __u32 write_seq;
+    __u32 srtt_us; /* eighths of a microsecond */
+    __u32 total_retrans;
+    __u64 bytes_acked;
+    __u64 bytes_received;
+};
+
+struct inet_timewait_sock {
+    struct sock_common __tw_common;
+    volatile unsigned char tw_substate;
+};
+
+struct request_sock {
+    struct sock_common __req_common;
+};
+struct inet_request_sock {
+    struct request_sock req;
+};
+struct tcp_request_sock {
+    struct inet_request_sock req;
+    __u64 snt_synack; /* microseconds of CLOCK_MONOTONIC (tcp_clock_us) */
+};
+
+struct sk_buff {
+    __be16 protocol;
+    __u16 transport_header;
+    __u16 network_header;
+    unsigned char *head;
+};
+
+enum sock_flags {
+    SOCK_DONE = 1, /* resolved from the running kernel's BTF */
+};
+
+struct socket {
+    struct sock *sk;
+};
+struct file {
+    void *private_data;
+};
+struct fdtable {
+    unsigned int max_fds;
+    struct file **fd;
+};
+struct files_struct {
+    struct fdtable *fdt;
+};
+struct rlimit {
+    unsigned long rlim_cur;
+};
+struct signal_struct {
+    struct rlimit rlim[16]; /* RLIM_NLIMITS */
+};
+struct task_struct {
+    struct files_struct *files;
+    struct signal_struct *signal;
+};
+struct io_kiocb {
+    struct file *file; /* in an anonymous union */
+};
+
+#pragma clang attribute pop
