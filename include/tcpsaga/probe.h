@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,7 @@ struct ProbeFree {
     void operator()(probe_bpf* p) const;
 };
 
-/// Asks the running kernel by doing it: attaches an empty program to each hook and takes it
-/// away again. Answers are not kept: ask once.
+/// Asks the running kernel what can be attached.
 class KernelProber {
 public:
     /// `btf_file`: BTF of this kernel from elsewhere; "" = only the kernel's own.
@@ -34,7 +34,12 @@ public:
     /// An error names what nothing can do without.
     [[nodiscard]] Status can_run() const;
 
+    /// By doing it: attaches an empty program and takes it away again, which takes up to a
+    /// quarter of a second each in slow machines.
     Status can_attach(const Hook& hook);
+    /// The same, but once a hook of its kind has attached, one that the kernel's BTF names and
+    /// that has no more arguments than every kernel's trampolines take is believed to attach.
+    Status seems_attachable(const Hook& hook);
     /// Arguments of a kernel function, from the kernel's BTF; 0 when it has none
     /// of that name.
     [[nodiscard]] unsigned arguments_of(std::string_view function) const;
@@ -57,6 +62,7 @@ private:
     BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against
     BtfPtr file_btf_; // replaces it for CO-RE
     std::unique_ptr<probe_bpf, ProbeFree> kprobe_;
+    std::set<HookKind> attached_kinds_; // one of them has attached
 };
 
 /// What a person can do about a hook that was refused with this errno; "" for nothing.

@@ -95,6 +95,21 @@ Status KernelProber::can_attach(const Hook& hook)
     }
 }
 
+Status KernelProber::seems_attachable(const Hook& hook)
+{
+    // arch/x86/net/bpf_jit_comp.c before 6.6: what registers hold
+    constexpr unsigned trampoline_arguments = 6;
+    const bool function = hook.kind != HookKind::tp_btf && hook.kind != HookKind::raw_tp;
+    const bool trampoline = hook.kind == HookKind::fentry || hook.kind == HookKind::fexit;
+    if (attached_kinds_.contains(hook.kind) && function && has_function(hook.symbol) &&
+        (!trampoline || arguments_of(hook.symbol) <= trampoline_arguments))
+        return Nothing{};
+    auto status = can_attach(hook);
+    if (status)
+        attached_kinds_.insert(hook.kind);
+    return status;
+}
+
 Status KernelProber::try_trampoline(const Hook& hook)
 {
     if (!own_btf_)

@@ -300,6 +300,40 @@ Result<std::unique_ptr<Output>> open_output(const std::string& path)
     return path.empty() ? std::make_unique<Output>() : Output::open(path);
 }
 
+struct Tracing {
+    Plan plan;
+    std::unique_ptr<Tracer> tracer;
+};
+
+Result<Tracing> start_with(const Options& options, const KernelProber& kernel,
+                           const Prober& can_attach)
+{
+    auto plan = choose(options.wish, can_attach);
+    if (!plan)
+        return plan.error();
+    const Choice& state = plan->of(FactId::state);
+    if (state.taken == nullptr)
+        return Error{"no way to see state changes:",
+                     state.rejected.empty() ? "disabled" : state.rejected.back().why, 0,
+                     "see tcpsaga check"};
+    auto tracer =
+        Tracer::start({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
+                      *plan, kernel);
+    if (!tracer)
+        return tracer.error();
+    return Tracing{std::move(*plan), std::move(*tracer)};
+}
+
+/// Believes at first; where the kernel then refuses, tries every hook before the next start.
+Result<Tracing> start_tracing(const Options& options, KernelProber& kernel)
+{
+    auto quick =
+        start_with(options, kernel, [&](const Hook& h) { return kernel.seems_attachable(h); });
+    if (quick)
+        return quick;
+    return start_with(options, kernel, [&](const Hook& h) { return kernel.can_attach(h); });
+}
+
 } // namespace
 
 int run_live(const Options& options)
@@ -313,23 +347,13 @@ int run_live(const Options& options)
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
-    auto plan = choose(options.wish, [&](const Hook& h) { return kernel.can_attach(h); });
-    if (!plan)
-        return fail(plan.error());
-    const Choice& state = plan->of(FactId::state);
-    if (state.taken == nullptr)
-        return fail({"no way to see state changes:",
-                     state.rejected.empty() ? "disabled" : state.rejected.back().why, 0,
-                     "see tcpsaga check"});
-    auto tracer =
-        Tracer::start({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
-                      *plan, kernel);
-    if (!tracer)
-        return fail(tracer.error());
-    Session session{options, *plan, **tracer, kernel, **out};
+    auto tracing = start_tracing(options, kernel);
+    if (!tracing)
+        return fail(tracing.error());
+    Session session{options, tracing->plan, *tracing->tracer, kernel, **out};
     (*out)->flush(); // the header, before anything happens
-    tell_what_is_lost(*plan);
-    say("ready ({})", plan->title());
+    tell_what_is_lost(tracing->plan);
+    say("ready ({})", tracing->plan.title());
     if (auto status = session.run(); !status)
         return fail(status.error());
     return session.finish();

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The other process of the live tests: a TCP server or client that does exactly what its
- * arguments say.
+ * arguments say. Servers say "port N" first.
  *
- *   peer serve ADDR PORT [COUNT]   accept, read a byte, write a byte, read to the end,
- *                                  close; ends after COUNT. Says "port N" first.
- *   peer storm ADDR PORT COUNT     connect, write a byte, read a byte, close; COUNT times
- *   peer hold ADDR PORT BACKLOG    listen and never accept; says "port N"
- *   peer slow ADDR PORT COUNT MS   accept COUNT times, sleeping MS before each; says how long
- *                                  each connection had waited in the queue: "p50 N" (us)
- *   peer starve ADDR PORT LIMIT    stop until continued, then accept with room for LIMIT
- * descriptors; five failures later says "failed 5" and waits peer rush ADDR PORT COUNT      COUNT
- * connects at once; says "connected N refused N" once each is answered or two seconds have passed,
- * then waits peer flood ADDR PORT COUNT     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737)
- * that nobody has; IPv4 peer abort ADDR PORT           connect, write a byte, wait for the answer,
- * close without having read it
+ * peer serve ADDR PORT [COUNT]
+ *     accept, read a byte, write a byte, read to the end, close; ends after COUNT.
+ * peer storm ADDR PORT COUNT
+ *     connect, write a byte, read a byte, close; COUNT times.
+ * peer hold ADDR PORT BACKLOG
+ *     listen and never accept.
+ * peer slow ADDR PORT COUNT MS
+ *     accept COUNT times, sleeping MS before each; says how long each connection had waited
+ *     in the queue: "p50 N" (us).
+ * peer starve ADDR PORT LIMIT
+ *     stop until continued, then accept with room for LIMIT descriptors; five failures later
+ *     says "failed 5" and waits.
+ * peer rush ADDR PORT COUNT
+ *     COUNT connects at once; says "connected N refused N" once each is answered or three
+ *     seconds have passed, then waits.
+ * peer flood ADDR PORT COUNT
+ *     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737) that nobody has; IPv4.
+ * peer abort ADDR PORT
+ *     connect, write a byte, wait for the answer, close without having read it.
  */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
@@ -73,18 +80,25 @@ void exchange_as_server(int fd)
     close(fd);
 }
 
-int serve(const char* addr, int port, long count)
+/// A listening socket that has said where.
+int announce(const char* addr, int port, int backlog = 1024)
 {
     Socket at{};
     socklen_t size = parse(at, addr, port);
     const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(listener, &at.any, size) != 0 || listen(listener, 1024) != 0)
+    if (bind(listener, &at.any, size) != 0 || listen(listener, backlog) != 0)
         die("listen");
     getsockname(listener, &at.any, &size);
     std::printf("port %d\n", ntohs(at.v4.sin_port)); // the same place in both families
     std::fflush(stdout);
+    return listener;
+}
+
+int serve(const char* addr, int port, long count)
+{
+    const int listener = announce(addr, port);
     for (long i = 0; count == 0 || i < count; i++) {
         const int fd = accept(listener, nullptr, nullptr);
         if (fd < 0)
@@ -96,30 +110,9 @@ int serve(const char* addr, int port, long count)
 
 int hold(const char* addr, int port, int backlog)
 {
-    Socket at{};
-    socklen_t size = parse(at, addr, port);
-    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, &at.any, size) != 0 || listen(listener, backlog) != 0)
-        die("listen");
-    getsockname(listener, &at.any, &size);
-    std::printf("port %d\n", ntohs(at.v4.sin_port));
-    std::fflush(stdout);
+    announce(addr, port, backlog);
     pause();
     return 0;
-}
-
-/// A listening socket that has said where.
-int announce(const char* addr, int port)
-{
-    Socket at{};
-    socklen_t size = parse(at, addr, port);
-    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, &at.any, size) != 0 || listen(listener, 1024) != 0)
-        die("listen");
-    getsockname(listener, &at.any, &size);
-    std::printf("port %d\n", ntohs(at.v4.sin_port));
-    std::fflush(stdout);
-    return listener;
 }
 
 /// What the kernel itself says of a fresh connection: how long ago data last came in, in ms

@@ -73,10 +73,17 @@ void expect_audit_exact(const std::vector<json>& events)
         EXPECT_TRUE(row["kernel"] == row["seen"] || (missed && row.contains("why"))) << row;
 }
 
+/// Those at a full accept queue. SYNs that arrive before the ACKs of earlier ones are processed
+/// meet a full SYN queue: how many do so is the scheduler's.
+std::vector<json> at_accept_queue(const std::vector<json>& events)
+{
+    return select(events, {{"event", "overflow"}, {"queue", "accept"}});
+}
+
 void expect_full_accept_queue(const std::vector<json>& overflows, const Holder& holder)
 {
+    EXPECT_GT(overflows.size(), 0U);
     for (const json& e : overflows) {
-        EXPECT_EQ(e["queue"], "accept") << e;
         EXPECT_EQ(e["pid"], holder.process.pid()) << e;
         EXPECT_EQ(e["pid_from"], "listener") << e;
         EXPECT_EQ(e["lport"], holder.port) << e;
@@ -98,8 +105,7 @@ TEST_F(Queues, AFullAcceptQueueDrops)
     }
     const auto events = saga.stop();
     const Counters after = read_counters();
-    const auto overflows = select(events, {{"event", "overflow"}});
-    EXPECT_GT(overflows.size(), 0U);
+    const auto overflows = at_accept_queue(events);
     EXPECT_EQ(packets(overflows), delta(before, after, "TcpExt.ListenOverflows"));
     expect_full_accept_queue(overflows, holder);
     std::set<int> clients;
@@ -116,6 +122,7 @@ TEST_F(Queues, AFullAcceptQueueDrops)
 TEST_F(Queues, AbortOnOverflowResets)
 {
     set_sysctl("net/ipv4/tcp_abort_on_overflow", "1");
+    set_sysctl("net/ipv4/tcp_syncookies", "0"); // a cookie's ACK is never reset
     Saga saga;
     Holder holder(3);
     saga.wait_for({{"event", "listen"}});
@@ -124,7 +131,7 @@ TEST_F(Queues, AbortOnOverflowResets)
     const auto resets = select(events, {{"event", "overflow"}, {"action", "reset"}});
     EXPECT_EQ(packets(select(resets, {{"stage", "ack"}})), packets(resets));
     EXPECT_EQ(packets(resets), static_cast<std::uint64_t>(clients.refused));
-    expect_full_accept_queue(select(events, {{"event", "overflow"}}), holder);
+    expect_full_accept_queue(at_accept_queue(events), holder);
     expect_audit_exact(events);
 }
 
@@ -137,8 +144,7 @@ TEST_F(Queues, TheSameOnIpv6)
         const Rush clients(holder, 20, "::1");
     }
     const auto events = saga.stop();
-    const auto overflows = select(events, {{"event", "overflow"}});
-    EXPECT_GT(overflows.size(), 0U);
+    const auto overflows = at_accept_queue(events);
     for (const json& e : overflows)
         EXPECT_EQ(e["family"], "ipv6") << e;
     expect_full_accept_queue(overflows, holder);
