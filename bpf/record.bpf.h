@@ -92,7 +92,7 @@ INLINE void fill_head(struct ts_head *h, enum ts_kind kind, __u64 id, const stru
     h->kind = kind;
     h->family = t->family;
     h->flags = by_task ? TS_BY_TASK : 0;
-    h->pad = 0;
+    h->detail = 0;
     h->lport = t->lport;
     h->rport = t->rport;
     __builtin_memcpy(h->laddr, t->laddr, 16);

@@ -18,3 +18,47 @@ INLINE int on_reset(enum access how, struct sock *sk, bool sent, __u32 reason)
     submit(r, sizeof(*r));
     return 0;
 }
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32); /* inode number */
+    __type(value, struct ts_netns_counts);
+} namespaces SEC(".maps");
+
+INLINE int count_rst_sent(struct net *net)
+{
+    __u32 netns = BPF_CORE_READ(net, ns.inum);
+    struct ts_netns_counts none = {};
+    struct ts_netns_counts *c = bpf_map_lookup_elem(&namespaces, &netns);
+    if (!c) {
+        bpf_map_update_elem(&namespaces, &netns, &none, BPF_NOEXIST);
+        c = bpf_map_lookup_elem(&namespaces, &netns);
+    }
+    if (c)
+        __sync_fetch_and_add(&c->rsts_sent, 1);
+    return 0;
+}
+
+/* tcp_v4/v6_send_reset(sk, skb): the answer to a packet; sk is NULL when it found none. A RST
+ * is never answered. */
+INLINE int on_send_reset(struct sock *sk, struct sk_buff *skb)
+{
+    __u8 flags = 0;
+    bpf_probe_read_kernel(&flags, 1,
+                          BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header) + 13);
+    if (flags & 4) /* RFC 9293, 3.1 */
+        return 0;
+    if (sk)
+        return count_rst_sent(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+    /* The low bit says that the packet holds no reference (include/linux/skbuff.h). */
+    struct dst_entry *dst = (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
+    return count_rst_sent(BPF_CORE_READ(dst, dev, nd_net.net));
+}
+
+/* tcp_send_active_reset(sk, …) */
+INLINE int on_send_active_reset(struct sock *sk)
+{
+    return count_rst_sent(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+}

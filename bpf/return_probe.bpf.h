@@ -6,7 +6,7 @@
  * kernel/kprobes.c): arguments still here at the next entry are such a miss, and are
  * counted.
  */
-#include "record.bpf.h"
+#include "state.bpf.h"
 
 struct call {
     __u64 first;
@@ -15,7 +15,17 @@ struct call {
     __u64 open; /* entered and not returned */
 };
 
-enum softirq_call { CALL_SYN_RECV4, CALL_SYN_RECV6, CALL_TIMEWAIT_PACKET, SOFTIRQ_CALLS };
+enum softirq_call {
+    CALL_SYN_RECV4,
+    CALL_SYN_RECV6,
+    CALL_TIMEWAIT_PACKET,
+    /* These also run for a task, which a softirq may interrupt: a slot for each. */
+    CALL_TWSK_ALLOC,
+    CALL_TWSK_ALLOC_TASK,
+    CALL_RETRANSMIT,
+    CALL_RETRANSMIT_TASK,
+    SOFTIRQ_CALLS
+};
 
 /* Calls that cannot sleep or be preempted by their like: a slot per CPU. */
 struct {
@@ -27,7 +37,19 @@ struct {
 
 /* Calls in process context that may sleep for ever: a slot per thread. A thread that
  * dies inside one leaves its slot to the LRU. */
-enum task_call { CALL_LISTEN, CALL_ACCEPT, CALL_SYS_ACCEPT, CALL_IO_ACCEPT };
+enum task_call {
+    CALL_LISTEN,
+    CALL_SYS_LISTEN,
+    CALL_ACCEPT,
+    CALL_SYS_ACCEPT,
+    CALL_IO_ACCEPT,
+    CALL_CONNECT4, /* inside of CALL_CONNECT6 for a v4-mapped address */
+    CALL_CONNECT6,
+};
+
+struct task_args {
+    __u64 first, second;
+};
 
 struct task_call_key {
     __u64 thread;
@@ -38,7 +60,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 16384);
     __type(key, struct task_call_key);
-    __type(value, __u64);
+    __type(value, struct task_args);
 } task_calls SEC(".maps");
 
 INLINE void count_missed_return(void)
@@ -60,6 +82,12 @@ INLINE int enter_softirq(__u32 which, void *first, void *second, void *third)
     return 0;
 }
 
+/* The same for calls that also run for a task, which holds sk: `which`, which + 1 then. */
+INLINE int enter_either(__u32 which, struct sock *sk, void *second, void *third)
+{
+    return enter_softirq(which + by_task(PROBED, sk), sk, second, third);
+}
+
 INLINE struct call *leave_softirq(__u32 which)
 {
     struct call *c = bpf_map_lookup_elem(&softirq_calls, &which);
@@ -69,23 +97,31 @@ INLINE struct call *leave_softirq(__u32 which)
     return c;
 }
 
-INLINE int enter_task(enum task_call call, __u64 argument)
+INLINE int enter_task(enum task_call call, __u64 first, __u64 second)
 {
     struct task_call_key key = {.thread = bpf_get_current_pid_tgid(), .call = call};
+    struct task_args args = {.first = first, .second = second};
     if (bpf_map_lookup_elem(&task_calls, &key))
         count_missed_return();
-    bpf_map_update_elem(&task_calls, &key, &argument, BPF_ANY);
+    bpf_map_update_elem(&task_calls, &key, &args, BPF_ANY);
     return 0;
 }
 
-/* The argument of the call that returns now; false when its entry was not seen. */
-INLINE bool leave_task(enum task_call call, __u64 *argument)
+/* The arguments of the call that returns now; false when its entry was not seen. */
+INLINE bool leave_task(enum task_call call, struct task_args *args)
 {
     struct task_call_key key = {.thread = bpf_get_current_pid_tgid(), .call = call};
-    __u64 *value = bpf_map_lookup_elem(&task_calls, &key);
-    if (!value)
+    struct task_args *found = bpf_map_lookup_elem(&task_calls, &key);
+    if (!found)
         return false;
-    *argument = *value;
+    *args = *found;
     bpf_map_delete_elem(&task_calls, &key);
     return true;
+}
+
+/* The innermost of the calls that enter_either() knows. */
+INLINE struct call *leave_either(__u32 which)
+{
+    struct call *c = leave_softirq(which);
+    return c ? c : leave_softirq(which + 1);
 }

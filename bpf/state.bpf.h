@@ -46,6 +46,16 @@ INLINE bool told(enum turn turn, struct sock *sk, int new, bool by_task)
     return known;
 }
 
+/* include/linux/sched.h */
+#define PF_EXITING 0x4
+#define PF_WQ_WORKER 0x20
+
+INLINE bool task_is(unsigned int flag)
+{
+    struct task_struct *task = (void *)bpf_get_current_task();
+    return BPF_CORE_READ(task, flags) & flag;
+}
+
 INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, int new)
 {
     /* new == old happens (FIN_WAIT1, LAST_ACK) and is no change. -> SYN_SENT has no
@@ -68,6 +78,9 @@ INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, i
         flags |= TS_FIN_SEEN;
     if (GET(how, tp, snd_una) == GET(how, tp, write_seq))
         flags |= TS_ALL_ACKED;
+    bool closes = new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_LAST_ACK || new == BPF_TCP_CLOSE;
+    if (own && closes && task_is(PF_EXITING))
+        flags |= TS_EXITING;
     r->head.flags |= flags;
     r->head.old_state = old;
     r->head.new_state = new;
@@ -86,12 +99,28 @@ INLINE int on_set_state(enum access how, struct sock *sk, int new)
     return on_state(how, FIRST, sk, GET(how, sk, __sk_common.skc_state), new);
 }
 
+/* The connection that tcp_connect was called for last on this CPU. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct note);
+} connecting SEC(".maps");
+
 /* tcp_connect(sk): the 4-tuple is complete, the SYN has not left yet, the caller of
- * connect() holds the lock. */
-INLINE int on_connect(enum access how, struct sock *sk)
+ * connect() holds the lock. The relief runs at its end, still under the lock; after a
+ * migration in between both tell: the consumer knows. */
+INLINE int on_connect(enum access how, enum turn turn, struct sock *sk)
 {
     struct tcp_sock *tp = as_tcp(how, sk);
     if (!tp)
+        return 0;
+    __u32 zero = 0;
+    struct note *note = bpf_map_lookup_elem(&connecting, &zero);
+    bool known = turn == RELIEF && note && note->sk == (__u64)sk;
+    if (note)
+        note->sk = turn == FIRST ? (__u64)sk : 0;
+    if (known)
         return 0;
     struct ts_head *h = record_of(how, sk, tp, TS_CONNECT, sizeof(*h), false, by_task(how, sk));
     if (!h)
@@ -126,17 +155,21 @@ INLINE int on_birth(enum access how, struct sock *listener, struct sock *child, 
     return 0;
 }
 
-INLINE int on_listen(enum access how, struct sock *sk)
+/* again: listen() on a listener, to give it another backlog. asked: NULL when not known. */
+INLINE int on_listen(enum access how, struct sock *sk, bool again, const __u64 *asked)
 {
-    struct tcp_sock *tp = as_tcp(how, sk);
+    struct tcp_sock *tp = sk ? as_tcp(how, sk) : NULL;
     if (!tp)
         return 0;
-    struct ts_queue *r = record_of(how, sk, tp, TS_LISTEN, sizeof(*r), false, by_task(how, sk));
+    bool own = again || by_task(how, sk);
+    struct ts_listen *r = record_of(how, sk, tp, TS_LISTEN, sizeof(*r), false, own);
     if (!r)
         return 0;
-    r->head.old_state = BPF_TCP_CLOSE;
-    r->head.new_state = BPF_TCP_LISTEN;
-    fill_queue(how, r, sk);
+    r->queue.head.old_state = again ? BPF_TCP_LISTEN : BPF_TCP_CLOSE;
+    r->queue.head.new_state = BPF_TCP_LISTEN;
+    fill_queue(how, &r->queue, sk);
+    r->has_asked = asked != NULL;
+    r->asked = asked ? *asked : 0;
     submit(r, sizeof(*r));
     return 0;
 }
@@ -193,5 +226,5 @@ INLINE int on_tracepoint(enum access how, enum turn turn, struct sock *sk, int o
      * (inet_csk_clone_lock): the consumer infers the birth from the next change. */
     if (born && !GET(how, sk, __sk_common.skc_dport))
         return 0;
-    return listens ? on_listen(how, sk) : on_birth(how, NULL, sk, 0);
+    return listens ? on_listen(how, sk, false, NULL) : on_birth(how, NULL, sk, 0);
 }

@@ -4,10 +4,11 @@
  * is in the header of its fact. Which of them load is decided by the attach table
  * (src/capture/attach_table.cc): names here and there must agree.
  */
-#include "accept_error.bpf.h"
 #include "child.bpf.h"
+#include "connect_error.bpf.h"
+#include "listen.bpf.h"
 #include "reset.bpf.h"
-#include "return_probe.bpf.h"
+#include "retransmit.bpf.h"
 #include "time_wait.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -23,7 +24,27 @@ int BPF_PROG(tramp_set_state, struct sock *sk, int state)
 SEC("fentry/tcp_connect")
 int BPF_PROG(tramp_connect, struct sock *sk)
 {
-    return on_connect(DIRECT, sk);
+    return on_connect(DIRECT, FIRST, sk);
+}
+
+SEC("fexit/tcp_connect")
+int BPF_PROG(tramp_connect_relief, struct sock *sk)
+{
+    return on_connect(DIRECT, RELIEF, sk);
+}
+
+SEC("fexit/tcp_v4_connect")
+int BPF_PROG(tramp_connect4, struct sock *sk, struct sockaddr *to)
+{
+    int error = returned(ctx, knobs.args_connect);
+    return error < 0 ? on_connect_error(DIRECT, sk, to, -error) : 0;
+}
+
+SEC("fexit/tcp_v6_connect")
+int BPF_PROG(tramp_connect6, struct sock *sk, struct sockaddr *to)
+{
+    int error = returned(ctx, knobs.args_connect);
+    return error < 0 ? on_connect6_error(DIRECT, sk, to, -error) : 0;
 }
 
 SEC("fexit/tcp_v4_syn_recv_sock")
@@ -70,7 +91,19 @@ int BPF_PROG(tramp_syn_done, void *rsk_ops, void *af_ops, struct sock *sk, struc
 SEC("fexit/inet_csk_listen_start")
 int BPF_PROG(tramp_listen, struct sock *sk)
 {
-    return (int)returned(ctx, knobs.args_listen) == 0 ? on_listen(DIRECT, sk) : 0;
+    return (int)returned(ctx, knobs.args_listen) == 0 ? on_listen_start(DIRECT, sk) : 0;
+}
+
+SEC("fentry/__sys_listen")
+int BPF_PROG(tramp_sys_listen, int fd, int backlog)
+{
+    return enter_task(CALL_SYS_LISTEN, fd, (__u32)backlog);
+}
+
+SEC("fexit/__sys_listen")
+int BPF_PROG(tramp_sys_listen_done)
+{
+    return leave_sys_listen(returned(ctx, knobs.args_sys_listen));
 }
 
 SEC("fexit/inet_csk_accept")
@@ -92,6 +125,14 @@ int BPF_PROG(tramp_sys_accept, int fd)
     return is_want(-result) ? on_accept_error(sock_of_fd(fd), -result) : 0;
 }
 
+/* What both accept4() and io_uring call before 5.19 or so. */
+SEC("fexit/__sys_accept4_file")
+int BPF_PROG(tramp_accept_file, struct file *file)
+{
+    int result = returned(ctx, knobs.args_accept_file);
+    return is_want(-result) ? on_accept_error(sock_of_file(file), -result) : 0;
+}
+
 SEC("fexit/io_accept")
 int BPF_PROG(tramp_io_accept, struct io_kiocb *request)
 {
@@ -105,19 +146,67 @@ int BPF_PROG(tramp_io_accept, struct io_kiocb *request)
 SEC("fentry/tcp_time_wait")
 int BPF_PROG(tramp_time_wait, struct sock *sk, int substate)
 {
-    return on_time_wait(DIRECT, sk, substate);
+    return on_time_wait(DIRECT, FIRST, sk, substate);
+}
+
+SEC("fexit/inet_twsk_alloc")
+int BPF_PROG(tramp_twsk_alloc, struct sock *sk, void *row, int substate)
+{
+    return on_twsk_alloc(DIRECT, sk, substate, (void *)returned(ctx, knobs.args_twsk_alloc));
+}
+
+SEC("fentry/tcp_timewait_state_process")
+int BPF_PROG(tramp_timewait_enter, struct inet_timewait_sock *tw)
+{
+    return enter_timewait_packet(tw);
 }
 
 SEC("fexit/tcp_timewait_state_process")
 int BPF_PROG(tramp_timewait_packet, struct inet_timewait_sock *tw, struct sk_buff *skb, void *th)
 {
-    return on_timewait_packet(DIRECT, tw, th);
+    return on_timewait_packet(DIRECT, tw, th, returned(ctx, knobs.args_timewait_packet));
+}
+
+SEC("fentry/inet_twsk_deschedule_put")
+int BPF_PROG(tramp_deschedule, struct inet_timewait_sock *tw)
+{
+    return on_deschedule(tw);
 }
 
 SEC("fentry/inet_twsk_kill")
 int BPF_PROG(tramp_twsk_kill, struct inet_timewait_sock *tw)
 {
     return on_twsk_kill(DIRECT, tw);
+}
+
+SEC("fentry/tcp_v4_send_reset")
+int BPF_PROG(tramp_send_reset4, struct sock *sk, struct sk_buff *skb)
+{
+    return on_send_reset(sk, skb);
+}
+
+SEC("fentry/tcp_v6_send_reset")
+int BPF_PROG(tramp_send_reset6, struct sock *sk, struct sk_buff *skb)
+{
+    return on_send_reset(sk, skb);
+}
+
+SEC("fentry/tcp_send_active_reset")
+int BPF_PROG(tramp_active_reset, struct sock *sk)
+{
+    return on_send_active_reset(sk);
+}
+
+SEC("fentry/__tcp_retransmit_skb")
+int BPF_PROG(tramp_retransmit, struct sock *sk)
+{
+    return enter_retransmit(DIRECT, sk);
+}
+
+SEC("fexit/__tcp_retransmit_skb")
+int BPF_PROG(tramp_retransmit_done, struct sock *sk, struct sk_buff *skb)
+{
+    return leave_retransmit(DIRECT, sk, skb, returned(ctx, knobs.args_retransmit));
 }
 
 /* ---- kprobes and kretprobes -------------------------------------------------------- */
@@ -131,7 +220,37 @@ int BPF_KPROBE(kprobe_set_state, struct sock *sk, int state)
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(kprobe_connect, struct sock *sk)
 {
-    return on_connect(PROBED, sk);
+    return on_connect(PROBED, FIRST, sk); /* kprobes are not preempted: no relief */
+}
+
+SEC("kprobe/tcp_v4_connect")
+int BPF_KPROBE(kprobe_connect4, struct sock *sk, struct sockaddr *to)
+{
+    return enter_task(CALL_CONNECT4, (__u64)sk, (__u64)to);
+}
+
+SEC("kretprobe/tcp_v4_connect")
+int BPF_KRETPROBE(kret_connect4, int error)
+{
+    struct task_args c = {};
+    return leave_task(CALL_CONNECT4, &c) && error < 0
+               ? on_connect_error(PROBED, (void *)c.first, (void *)c.second, -error)
+               : 0;
+}
+
+SEC("kprobe/tcp_v6_connect")
+int BPF_KPROBE(kprobe_connect6, struct sock *sk, struct sockaddr *to)
+{
+    return enter_task(CALL_CONNECT6, (__u64)sk, (__u64)to);
+}
+
+SEC("kretprobe/tcp_v6_connect")
+int BPF_KRETPROBE(kret_connect6, int error)
+{
+    struct task_args c = {};
+    return leave_task(CALL_CONNECT6, &c) && error < 0
+               ? on_connect6_error(PROBED, (void *)c.first, (void *)c.second, -error)
+               : 0;
 }
 
 SEC("kprobe/tcp_v4_syn_recv_sock")
@@ -199,91 +318,168 @@ int BPF_KRETPROBE(kret_syn)
 SEC("kprobe/inet_csk_listen_start")
 int BPF_KPROBE(kprobe_listen, struct sock *sk)
 {
-    return enter_task(CALL_LISTEN, (__u64)sk);
+    return enter_task(CALL_LISTEN, (__u64)sk, 0);
 }
 
 SEC("kretprobe/inet_csk_listen_start")
 int BPF_KRETPROBE(kret_listen, int error)
 {
-    __u64 sk;
-    return leave_task(CALL_LISTEN, &sk) && !error ? on_listen(PROBED, (void *)sk) : 0;
+    struct task_args c = {};
+    return leave_task(CALL_LISTEN, &c) && !error ? on_listen_start(PROBED, (void *)c.first) : 0;
+}
+
+SEC("kprobe/__sys_listen")
+int BPF_KPROBE(kprobe_sys_listen, int fd, int backlog)
+{
+    return enter_task(CALL_SYS_LISTEN, fd, (__u32)backlog);
+}
+
+SEC("kretprobe/__sys_listen")
+int BPF_KRETPROBE(kret_sys_listen, int result)
+{
+    return leave_sys_listen(result);
 }
 
 SEC("kprobe/inet_csk_accept")
 int BPF_KPROBE(kprobe_accept, struct sock *sk)
 {
-    return enter_task(CALL_ACCEPT, (__u64)sk);
+    return enter_task(CALL_ACCEPT, (__u64)sk, 0);
 }
 
 SEC("kretprobe/inet_csk_accept")
 int BPF_KRETPROBE(kret_accept, struct sock *child)
 {
-    __u64 listener;
-    return leave_task(CALL_ACCEPT, &listener) ? on_accept(PROBED, FIRST, (void *)listener, child)
-                                              : 0;
+    struct task_args c = {};
+    return leave_task(CALL_ACCEPT, &c) ? on_accept(PROBED, FIRST, (void *)c.first, child) : 0;
 }
 
 SEC("kprobe/__sys_accept4")
 int BPF_KPROBE(kprobe_sys_accept, int fd)
 {
-    return enter_task(CALL_SYS_ACCEPT, fd);
+    return enter_task(CALL_SYS_ACCEPT, fd, 0);
 }
 
 SEC("kretprobe/__sys_accept4")
 int BPF_KRETPROBE(kret_sys_accept, int result)
 {
-    __u64 fd;
-    bool known = leave_task(CALL_SYS_ACCEPT, &fd);
-    return known && is_want(-result) ? on_accept_error(sock_of_fd(fd), -result) : 0;
+    struct task_args c = {};
+    bool known = leave_task(CALL_SYS_ACCEPT, &c);
+    return known && is_want(-result) ? on_accept_error(sock_of_fd(c.first), -result) : 0;
+}
+
+SEC("kprobe/__sys_accept4_file")
+int BPF_KPROBE(kprobe_accept_file, struct file *file)
+{
+    return enter_task(CALL_SYS_ACCEPT, (__u64)file, 0);
+}
+
+SEC("kretprobe/__sys_accept4_file")
+int BPF_KRETPROBE(kret_accept_file, int result)
+{
+    struct task_args c = {};
+    bool known = leave_task(CALL_SYS_ACCEPT, &c);
+    return known && is_want(-result) ? on_accept_error(sock_of_file((void *)c.first), -result) : 0;
 }
 
 SEC("kprobe/io_accept")
 int BPF_KPROBE(kprobe_io_accept, struct io_kiocb *request)
 {
-    return enter_task(CALL_IO_ACCEPT, (__u64)request);
+    return enter_task(CALL_IO_ACCEPT, (__u64)request, 0);
 }
 
 SEC("kretprobe/io_accept")
 int BPF_KRETPROBE(kret_io_accept, int result)
 {
-    __u64 request;
-    if (!leave_task(CALL_IO_ACCEPT, &request) || !is_want(-result))
+    struct task_args c = {};
+    if (!leave_task(CALL_IO_ACCEPT, &c) || !is_want(-result))
         return 0;
-    struct file *file = BPF_CORE_READ((struct io_kiocb *)request, file);
-    return on_accept_error(sock_of_file(file), -result);
+    struct io_kiocb *request = (void *)c.first;
+    return on_accept_error(sock_of_file(BPF_CORE_READ(request, file)), -result);
 }
 
 SEC("kprobe/security_sock_graft")
 int BPF_KPROBE(kprobe_graft, struct sock *child)
 {
-    __u64 listener;
-    leave_task(CALL_ACCEPT, &listener); /* a missed return is no loss: here is its relief */
+    struct task_args c = {};
+    leave_task(CALL_ACCEPT, &c); /* a missed return is no loss: here is its relief */
     return on_accept(PROBED, RELIEF, NULL, child);
 }
 
 SEC("kprobe/tcp_time_wait")
 int BPF_KPROBE(kprobe_time_wait, struct sock *sk, int substate)
 {
-    return on_time_wait(PROBED, sk, substate);
+    return on_time_wait(PROBED, FIRST, sk, substate);
+}
+
+SEC("kprobe/inet_twsk_alloc")
+int BPF_KPROBE(kprobe_twsk_alloc, struct sock *sk, void *row, int substate)
+{
+    return enter_either(CALL_TWSK_ALLOC, sk, (void *)(long)substate, NULL);
+}
+
+SEC("kretprobe/inet_twsk_alloc")
+int BPF_KRETPROBE(kret_twsk_alloc, void *tw)
+{
+    struct call *c = leave_either(CALL_TWSK_ALLOC);
+    return c ? on_twsk_alloc(PROBED, (void *)c->first, c->second, tw) : 0;
 }
 
 SEC("kprobe/tcp_timewait_state_process")
 int BPF_KPROBE(kprobe_timewait_packet, struct inet_timewait_sock *tw, struct sk_buff *skb, void *th)
 {
+    enter_timewait_packet(tw);
     return enter_softirq(CALL_TIMEWAIT_PACKET, tw, th, NULL);
 }
 
 SEC("kretprobe/tcp_timewait_state_process")
-int BPF_KRETPROBE(kret_timewait_packet)
+int BPF_KRETPROBE(kret_timewait_packet, int status)
 {
     struct call *c = leave_softirq(CALL_TIMEWAIT_PACKET);
-    return c ? on_timewait_packet(PROBED, (void *)c->first, (void *)c->second) : 0;
+    return c ? on_timewait_packet(PROBED, (void *)c->first, (void *)c->second, status) : 0;
+}
+
+SEC("kprobe/inet_twsk_deschedule_put")
+int BPF_KPROBE(kprobe_deschedule, struct inet_timewait_sock *tw)
+{
+    return on_deschedule(tw);
 }
 
 SEC("kprobe/inet_twsk_kill")
 int BPF_KPROBE(kprobe_twsk_kill, struct inet_timewait_sock *tw)
 {
     return on_twsk_kill(PROBED, tw);
+}
+
+SEC("kprobe/tcp_v4_send_reset")
+int BPF_KPROBE(kprobe_send_reset4, struct sock *sk, struct sk_buff *skb)
+{
+    return on_send_reset(sk, skb);
+}
+
+SEC("kprobe/tcp_v6_send_reset")
+int BPF_KPROBE(kprobe_send_reset6, struct sock *sk, struct sk_buff *skb)
+{
+    return on_send_reset(sk, skb);
+}
+
+SEC("kprobe/tcp_send_active_reset")
+int BPF_KPROBE(kprobe_active_reset, struct sock *sk)
+{
+    return on_send_active_reset(sk);
+}
+
+SEC("kprobe/__tcp_retransmit_skb")
+int BPF_KPROBE(kprobe_retransmit, struct sock *sk, struct sk_buff *skb)
+{
+    enter_retransmit(PROBED, sk);
+    return enter_either(CALL_RETRANSMIT, sk, skb, NULL);
+}
+
+SEC("kretprobe/__tcp_retransmit_skb")
+int BPF_KRETPROBE(kret_retransmit, int error)
+{
+    struct call *c = leave_either(CALL_RETRANSMIT);
+    return c ? leave_retransmit(PROBED, (void *)c->first, (void *)c->second, error) : 0;
 }
 
 /* ---- tracepoints ------------------------------------------------------------------ */
@@ -337,6 +533,30 @@ SEC("raw_tp/tcp_receive_reset")
 int raw_receive_reset(struct bpf_raw_tracepoint_args *ctx)
 {
     return on_reset(PROBED, (void *)ctx->args[0], false, TS_NO_REASON);
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tp_retransmit, struct sock *sk, struct sk_buff *skb)
+{
+    return on_retransmit(DIRECT, sk, skb);
+}
+
+SEC("raw_tp/tcp_retransmit_skb")
+int raw_retransmit(struct bpf_raw_tracepoint_args *ctx)
+{
+    return on_retransmit(PROBED, (void *)ctx->args[0], (void *)ctx->args[1]);
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int BPF_PROG(tp_synack, struct sock *sk, struct request_sock *req)
+{
+    return on_retransmit_synack(DIRECT, sk, req);
+}
+
+SEC("raw_tp/tcp_retransmit_synack")
+int raw_synack(struct bpf_raw_tracepoint_args *ctx)
+{
+    return on_retransmit_synack(PROBED, (void *)ctx->args[0], (void *)ctx->args[1]);
 }
 
 /* Runs at the end of every system call of the machine: reject the rest at once. */

@@ -47,6 +47,13 @@ struct in6_addr {
     } in6_u;
 };
 
+struct net_device {
+    possible_net_t nd_net;
+};
+struct dst_entry {
+    struct net_device *dev;
+};
+
 struct sock_common {
     __be32 skc_daddr;
     __be32 skc_rcv_saddr;
@@ -105,6 +112,7 @@ struct inet_timewait_sock {
 
 struct request_sock {
     struct sock_common __req_common;
+    __u8 num_retrans;
 };
 struct inet_request_sock {
     struct request_sock req;
@@ -119,6 +127,12 @@ struct sk_buff {
     __u16 transport_header;
     __u16 network_header;
     unsigned char *head;
+    unsigned long _skb_refdst; /* in an anonymous union */
+    char cb[48];
+};
+struct tcp_skb_cb {
+    __u8 tcp_flags; /* 16 bits since 6.17: read one byte */
+    __u16 tcp_gso_segs; /* in an anonymous union */
 };
 
 enum sock_flags {
@@ -145,8 +159,12 @@ struct signal_struct {
     struct rlimit rlim[16]; /* RLIM_NLIMITS */
 };
 struct task_struct {
+    unsigned int flags;
     struct files_struct *files;
     struct signal_struct *signal;
+};
+struct sockaddr { /* either family's, by its own layout: include/uapi/linux/in{,6}.h */
+    unsigned short sa_family;
 };
 struct io_kiocb {
     struct file *file; /* in an anonymous union */

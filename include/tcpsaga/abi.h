@@ -17,24 +17,37 @@
 #define TCPSAGA_COUNTER_SLOTS 64 /* CPUs share slots beyond that; additions are atomic */
 
 enum ts_kind {
-    TS_STATE = 1,          /* struct ts_state: a state change */
-    TS_CONNECT = 2,        /* struct ts_head: SYN about to leave, 4-tuple complete */
-    TS_BIRTH = 3,          /* struct ts_birth: a child socket was made by a final ACK */
-    TS_LISTEN = 4,         /* struct ts_queue: listen() succeeded */
-    TS_ACCEPT = 5,         /* struct ts_queue: accept() got this child */
-    TS_TIME_WAIT_IN = 6,   /* struct ts_head: tcp_time_wait(); new_state = substate */
-    TS_TIME_WAIT_TURN = 7, /* struct ts_head: small socket FIN_WAIT2 -> TIME_WAIT */
-    TS_TIME_WAIT_OUT = 8,  /* struct ts_head: small socket gone; old_state = substate */
-    TS_RESET = 9,          /* struct ts_reset: a RST sent or received */
-    TS_OVERFLOW = 10,      /* struct ts_overflow: a SYN or final ACK met a full queue */
-    TS_ACCEPT_ERROR = 11,  /* struct ts_accept_error */
-    TS_KINDS = 12,
+    TS_STATE = 1,           /* struct ts_state: a state change */
+    TS_CONNECT = 2,         /* struct ts_head: SYN about to leave, 4-tuple complete */
+    TS_BIRTH = 3,           /* struct ts_birth: a child socket was made by a final ACK */
+    TS_LISTEN = 4,          /* struct ts_listen: listen() succeeded; old_state LISTEN: once more */
+    TS_ACCEPT = 5,          /* struct ts_queue: accept() got this child */
+    TS_TIME_WAIT_IN = 6,    /* struct ts_head: tcp_time_wait(); new_state = substate */
+    TS_TIME_WAIT_TURN = 7,  /* struct ts_head: small socket FIN_WAIT2 -> TIME_WAIT */
+    TS_TIME_WAIT_OUT = 8,   /* struct ts_head: small socket gone; old_state = substate */
+    TS_RESET = 9,           /* struct ts_reset: a RST sent or received */
+    TS_OVERFLOW = 10,       /* struct ts_overflow: a SYN or final ACK met a full queue */
+    TS_ACCEPT_ERROR = 11,   /* struct ts_accept_error */
+    TS_TIME_WAIT_FULL = 12, /* struct ts_head: no room for a small socket (tcp_max_tw_buckets) */
+    TS_RETRANSMIT = 13,     /* struct ts_retransmit */
+    TS_CONNECT_ERROR = 14,  /* struct ts_head: connect() failed before its SYN left */
+    TS_KINDS = 15,
 };
 
 enum ts_flag {
     TS_BY_TASK = 1 << 0,   /* pid, uid and comm did this; else they are zero */
     TS_FIN_SEEN = 1 << 1,  /* the peer's FIN was received (SOCK_DONE) */
     TS_ALL_ACKED = 1 << 2, /* snd_una == write_seq */
+    TS_EXITING = 1 << 3,   /* the task is exiting: the kernel closes for it */
+};
+
+/* Why a small socket went, in ts_head::detail. */
+enum ts_tw_end {
+    TS_TW_UNKNOWN,
+    TS_TW_EXPIRED, /* by its timer */
+    TS_TW_REUSED,  /* a new connection took its 4-tuple: connect() or a SYN */
+    TS_TW_RESET,   /* a RST (RFC 1337 says not to heed it; net.ipv4.tcp_rfc1337) */
+    TS_TW_PURGED,  /* its network namespace went */
 };
 
 /*
@@ -49,7 +62,7 @@ struct ts_head {
     __u8 kind;   /* enum ts_kind */
     __u8 family; /* 4 or 6; v4-mapped is 4 */
     __u8 flags;  /* enum ts_flag */
-    __u8 pad;
+    __u8 detail; /* TS_TIME_WAIT_OUT: enum ts_tw_end */
     __u16 lport;
     __u16 rport;
     __u32 pid; /* thread group id in the initial pid namespace */
@@ -71,7 +84,7 @@ struct ts_state {
     __u32 total_retrans;  /* segments retransmitted, SYN included */
 };
 
-/* A listener's queue. For TS_ACCEPT head is the child, `listener` its listener. */
+/* A listener's queue, or for TS_ACCEPT the child's listener's. */
 struct ts_queue {
     struct ts_head head;
     __u64 listener;    /* id as in ts_head; 0 when unknown */
@@ -79,9 +92,27 @@ struct ts_queue {
     __u32 acceptq_max; /* sk_max_ack_backlog: the effective backlog */
 };
 
+struct ts_listen {
+    struct ts_queue queue;
+    __u32 asked; /* listen()'s argument, before somaxconn bounds it */
+    __u32 has_asked;
+};
+
 struct ts_birth {
     struct ts_queue queue;
     __u64 synack_ns; /* first SYN-ACK, CLOCK_MONOTONIC; 0 when unknown (cookies) */
+};
+
+enum ts_retransmitted { TS_RE_SYN, TS_RE_SYNACK, TS_RE_DATA, TS_RE_FIN, TS_RETRANSMITTED };
+
+/* head: for a SYN-ACK before there is a child, id is the listener's and the addresses are the
+ * packet's. error: errno with which this host itself refused to send it. */
+struct ts_retransmit {
+    struct ts_head head;
+    __u32 what; /* enum ts_retransmitted */
+    __u32 nth;  /* of this connection, in segments; of a SYN-ACK: of this request */
+    __u32 segments;
+    __u32 pad;
 };
 
 #define TS_NO_REASON 0xffffffffU
@@ -140,6 +171,11 @@ struct ts_listener_counts {
     __u64 cookies_wanted;           /* SYN queue full and cookies on, dropped later or not */
 };
 
+/* By network namespace (its inode number). Exact, whatever the ring could take. */
+struct ts_netns_counts {
+    __u64 rsts_sent; /* what Tcp.OutRsts counts, those without a socket included */
+};
+
 /* Knobs in read-only data: the verifier removes what they switch off. */
 struct ts_cidr {
     __u32 addr[4]; /* network order, already masked */
@@ -166,6 +202,7 @@ enum ts_shared_facts {
     TS_TP_ACCEPT_ERROR = 1 << 4, /* at sys_exit: its failures */
     TS_FN_BIRTH = 1 << 5,        /* at tcp_v4/v6_syn_recv_sock: a child */
     TS_FN_REFUSED = 1 << 6,      /* at tcp_v4/v6_syn_recv_sock: none, the queue is full */
+    TS_FN_TW_TURN = 1 << 7,      /* at tcp_timewait_state_process: FIN_WAIT2 -> TIME_WAIT */
 };
 
 struct ts_knobs {
@@ -179,9 +216,14 @@ struct ts_knobs {
     __u32 args_syn_recv;
     __u32 args_send_reset; /* of the tracepoint, without its leading void * */
     __u32 args_sys_accept;
+    __u32 args_accept_file;
     __u32 args_io_accept;
+    __u32 args_timewait_packet;
+    __u32 args_retransmit;
+    __u32 args_twsk_alloc;
+    __u32 args_connect;
+    __u32 args_sys_listen;
     __u32 overflow_rate; /* records per listener, kind and second */
-    __u32 pad;
 };
 
 /* One slot per CPU. Mapped into the consumer, not looked up: a map system call switches
@@ -189,8 +231,7 @@ struct ts_knobs {
  * bpf_disable_instrumentation). */
 struct ts_counters {
     __u64 lost[TS_KINDS]; /* ring-buffer reservations that failed, by kind */
-    __u64 missed;         /* return probes that never fired */
-    __u64 pad[3];         /* to whole cache lines */
+    __u64 missed;         /* return probes that never fired: with it, whole cache lines */
 };
 
 #ifdef __cplusplus
@@ -201,7 +242,9 @@ struct ts_counters {
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_head) == 88, "ts_head");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_state) == 112, "ts_state");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_queue) == 104, "ts_queue");
+TCPSAGA_ABI_ASSERT(sizeof(struct ts_listen) == 112, "ts_listen");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_birth) == 112, "ts_birth");
+TCPSAGA_ABI_ASSERT(sizeof(struct ts_retransmit) == 104, "ts_retransmit");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_reset) == 96, "ts_reset");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_overflow) == 112, "ts_overflow");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_accept_error) == 120, "ts_accept_error");

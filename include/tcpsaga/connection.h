@@ -60,8 +60,10 @@ struct Connection {
     bool shown = false;        ///< the process filter has let it through once
     bool port_pending = false; ///< SYN_SENT without a local port yet: nothing shown yet
     bool accepted = false;
-    bool closed = false;      ///< `close` was emitted; only TIME_WAIT goes on
-    State held = State::none; ///< tcp_time_wait()'s substate, once it was called
+    bool closed = false;       ///< `close` was emitted; only TIME_WAIT goes on
+    bool exiting = false;      ///< its process was exiting when it began to close
+    bool no_time_wait = false; ///< there was no room for its TIME_WAIT
+    State held = State::none;  ///< tcp_time_wait()'s substate, once it was called
     Process owner;
     std::uint64_t started_ns = 0;
     std::uint64_t since_ns = 0; ///< entry into `state`

@@ -35,6 +35,25 @@ struct SeenCounts {
     std::uint64_t other_drops = 0;
     std::uint64_t polled_drops = 0; ///< of any kind, where no hook tells
     std::uint64_t cookies_wanted = 0;
+    std::uint64_t time_wait_in = 0;      ///< small sockets made
+    std::uint64_t time_wait_expired = 0; ///< ended by their timer
+    std::uint64_t time_wait_overflows = 0;
+    std::uint64_t established_resets = 0; ///< ESTABLISHED or CLOSE_WAIT -> CLOSE
+    std::uint64_t syn_retransmits = 0;    ///< SYN-ACKs included
+    std::uint64_t retransmits = 0;        ///< segments
+    std::uint64_t rsts_sent = 0;
+};
+
+/// What the kernel side counted in a network namespace.
+struct NetnsTotals {
+    std::uint32_t netns;
+    ts_netns_counts counts;
+};
+
+/// A listener that was there before us.
+struct PresentListener {
+    PolledListener socket;
+    Process owner; ///< unknown: not found
 };
 
 /// Records in, events out: keeps what is known of every live socket and tells each change
@@ -44,7 +63,9 @@ public:
     struct Config {
         std::size_t capacity = std::size_t{1} << 20; ///< sockets; past it the stalest goes
         bool time_wait_exit_seen = true;             ///< a hook tells when a TIME_WAIT socket ends
-        bool infer_births = false; ///< a child may be known by its first state change only
+        bool connect_error_seen = true; ///< a hook tells of connects whose SYN never left
+        bool accept_seen = true;        ///< a hook tells of accept()
+        bool infer_births = false;      ///< a child may be known by its first state change only
         Filter filter;
         ReasonNames reset_reasons; ///< of the kernel that the records come from
     };
@@ -57,6 +78,9 @@ public:
     void lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_ns);
     /// The kernel's own totals per listener: tells what no record stood for so far.
     void settle(std::span<const ListenerTotals> totals, std::uint64_t ts_ns);
+    void settle(std::span<const NetnsTotals> totals);
+    /// Listeners of whose start no record tells. Before any record.
+    void adopt(std::span<const PresentListener> listeners, std::uint64_t ts_ns);
     /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
     void on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
                    std::uint64_t poll_ms);
@@ -72,7 +96,13 @@ private:
     void on_state(const ts_state& r);
     void on_connect(const ts_head& h);
     void on_birth(const ts_birth& r);
-    void on_listen(const ts_queue& r);
+    void on_listen(const ts_listen& r);
+    void on_listen_again(const ts_listen& r);
+    void on_connect_error(const ts_head& h);
+    void on_no_syn(const ts_head& h);
+    void on_retransmit(const ts_retransmit& r);
+    void on_time_wait_full(const ts_head& h);
+    void count_state(const ts_head& h);
     void on_accept(const ts_queue& r);
     void on_time_wait_in(const ts_head& h);
     void on_time_wait_turn(const ts_head& h);
@@ -101,6 +131,9 @@ private:
     void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
 
     event::ListenerSummary& listener_of(const Connection& child);
+    event::ListenerSummary& listener_at(const Tuple& local, std::uint64_t listener);
+    event::ListenerSummary& listener_entry(const Connection& listener);
+    static void describe(event::ListenerSummary& s, const event::Listen& what);
     void measure_birth(Connection& c, const Connection* listener, const ts_queue* queue);
 
     Config config_;

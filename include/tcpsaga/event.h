@@ -18,9 +18,13 @@ namespace event {
 using Micros = std::optional<std::uint64_t>;
 
 struct Listen {
-    std::uint32_t backlog; ///< effective: sk_max_ack_backlog
+    std::uint32_t backlog;                ///< effective: sk_max_ack_backlog
+    std::optional<std::uint32_t> asked{}; ///< listen()'s argument, where known
 };
-struct Unlisten {};
+enum class UnlistenWhy : std::uint8_t { closed, process_exit };
+struct Unlisten {
+    UnlistenWhy why;
+};
 struct Connect {};
 struct ConnectError {
     int err; ///< positive errno, 0 = the kernel gave none
@@ -34,7 +38,8 @@ struct Accept {
     Micros accept_wait_us, handshake_us;
     std::optional<std::uint32_t> acceptq, acceptq_max;
 };
-enum class TimeWaitEnd : std::uint8_t { unknown, expired };
+/// By ts_tw_end; `overflow`: there was no room for the entry.
+enum class TimeWaitEnd : std::uint8_t { unknown, expired, reused, reset, purged, overflow };
 struct TimeWait {
     TimeWaitEnd why;
     std::optional<std::uint64_t> held_ms;
@@ -63,6 +68,16 @@ struct Reset {
     bool sent;
     std::string_view reason; ///< the kernel's name for it, "" when it gives none
 };
+/// By ts_retransmitted.
+enum class Retransmitted : std::uint8_t { syn, synack, data, fin };
+/// For a SYN-ACK before there is a child, the connection is the listener's, with the packet's
+/// addresses.
+struct Retransmit {
+    Retransmitted what;
+    std::uint32_t nth;      ///< of this connection's retransmitted segments; of this request's
+    std::uint32_t segments; ///< in this packet
+    int err;                ///< errno with which this host itself refused to send it, 0 = sent
+};
 enum class End : std::uint8_t {
     fin,
     rst_sent,
@@ -71,6 +86,8 @@ enum class End : std::uint8_t {
     refused,
     unreachable,
     aborted,
+    process_exit,
+    never_accepted,
 };
 struct Close {
     std::uint64_t tx_bytes, rx_bytes; ///< payload: acknowledged by, received from the peer
@@ -102,6 +119,8 @@ struct ListenerSummary {
     std::uint64_t births = 0, accepts = 0;
     std::uint32_t acceptq_high = 0; ///< the most children that waited at once
     std::uint32_t acceptq_max = 0;
+    std::optional<std::uint32_t> asked; ///< the backlog that listen() asked for
+    std::optional<UnlistenWhy> ended;   ///< nullopt while it listens
     Histogram handshake_us, accept_wait_us;
 };
 struct Summary {
@@ -113,6 +132,10 @@ struct Summary {
     std::uint64_t events = 0;
     std::uint64_t overflows = 0;
     std::uint64_t accept_errors = 0;
+    std::uint64_t retransmits = 0;    ///< segments
+    std::uint64_t connect_errors = 0; ///< connects that failed, at once or later
+    std::uint64_t time_wait_in = 0, time_wait_out = 0, time_wait_overflows = 0;
+    bool final = false; ///< nothing follows
     std::vector<ListenerSummary> listeners;
     std::vector<AuditRow> audit; ///< empty while not asked for
     std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
@@ -123,8 +146,9 @@ struct Summary {
     }
 };
 
-using Payload = std::variant<Listen, Unlisten, Connect, ConnectError, StateChange, Accept,
-                             AcceptError, TimeWait, Overflow, Reset, Close, Lost, Summary>;
+using Payload =
+    std::variant<Listen, Unlisten, Connect, ConnectError, StateChange, Accept, AcceptError,
+                 TimeWait, Overflow, Reset, Retransmit, Close, Lost, Summary>;
 } // namespace event
 
 /// One event. `conn` (null for Lost and Summary) is valid during the call only.
@@ -146,6 +170,8 @@ std::string_view name_of(ClosedBy c);
 std::string_view name_of(Role r);
 std::string_view name_of(PidFrom p);
 std::string_view name_of(event::TimeWaitEnd w);
+std::string_view name_of(event::UnlistenWhy w);
+std::string_view name_of(event::Retransmitted r);
 /// "ECONNREFUSED"; "E999" for a number that has no name.
 std::string errno_name(int err);
 

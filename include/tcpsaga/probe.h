@@ -50,6 +50,7 @@ public:
     [[nodiscard]] std::vector<std::string> enum_names(std::string_view name,
                                                       std::string_view prefix) const;
     [[nodiscard]] bool has_function(std::string_view function) const;
+    [[nodiscard]] bool has_member(std::string_view structure, std::string_view member) const;
     [[nodiscard]] bool has_own_btf() const { return own_btf_ != nullptr; }
 
 private:

@@ -47,6 +47,7 @@ public:
     [[nodiscard]] KernelLosses losses() const;
     /// What every listener's queues turned away, counted in the kernel.
     [[nodiscard]] std::vector<ListenerTotals> listener_totals() const;
+    [[nodiscard]] std::vector<NetnsTotals> netns_totals() const;
 
 private:
     struct Impl;

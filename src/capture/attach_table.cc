@@ -45,23 +45,47 @@ constexpr std::array child_ways{
     Alternative{tracepoint, on_raw_tracepoint, no_synack},
 };
 
-constexpr std::array listen_tramp{Hook{"tramp_listen", fexit, "inet_csk_listen_start"}};
+constexpr std::array listen_tramp{
+    Hook{"tramp_listen", fexit, "inet_csk_listen_start"},
+    Hook{"tramp_sys_listen", fentry, "__sys_listen"},
+    Hook{"tramp_sys_listen_done", fexit, "__sys_listen"},
+};
 constexpr std::array listen_kprobe{
     Hook{"kprobe_listen", kprobe, "inet_csk_listen_start"},
     Hook{"kret_listen", kretprobe, "inet_csk_listen_start"},
+    Hook{"kprobe_sys_listen", kprobe, "__sys_listen"},
+    Hook{"kret_sys_listen", kretprobe, "__sys_listen"},
 };
+constexpr std::string_view not_asked = "the backlog that was asked for, and its later changes";
 constexpr std::array listen_ways{
     Alternative{trampoline, listen_tramp, ""}, Alternative{Mechanism::kprobe, listen_kprobe, ""},
-    Alternative{tracepoint, on_tracepoint, ""},
-    Alternative{tracepoint, on_raw_tracepoint, ""}, // a kernel without BTF
+    Alternative{tracepoint, on_tracepoint, not_asked},
+    Alternative{tracepoint, on_raw_tracepoint, not_asked}, // a kernel without BTF
 };
 
-constexpr std::array connect_tramp{Hook{"tramp_connect", fentry, "tcp_connect"}};
+constexpr std::array connect_tramp{Hook{"tramp_connect", fentry, "tcp_connect"},
+                                   Hook{"tramp_connect_relief", fexit, "tcp_connect"}};
 constexpr std::array connect_kprobe{Hook{"kprobe_connect", kprobe, "tcp_connect"}};
 constexpr std::array connect_ways{
     Alternative{trampoline, connect_tramp, ""},
     Alternative{Mechanism::kprobe, connect_kprobe, ""},
     Alternative{tracepoint, {}, "connect is shown when SYN_SENT ends, with the time it began"},
+};
+
+constexpr std::array failure_tramp{
+    Hook{"tramp_connect4", fexit, "tcp_v4_connect"},
+    Hook{"tramp_connect6", fexit, "tcp_v6_connect"},
+};
+constexpr std::array failure_kprobe{
+    Hook{"kprobe_connect4", kprobe, "tcp_v4_connect"},
+    Hook{"kret_connect4", kretprobe, "tcp_v4_connect"},
+    Hook{"kprobe_connect6", kprobe, "tcp_v6_connect"},
+    Hook{"kret_connect6", kretprobe, "tcp_v6_connect"},
+};
+constexpr std::array failure_ways{
+    Alternative{trampoline, failure_tramp, ""},
+    Alternative{Mechanism::kprobe, failure_kprobe, ""},
+    Alternative{tracepoint, {}, "connects without a route, and why the others sent no SYN"},
 };
 
 constexpr Hook accept_return{"tramp_accept", fexit, "inet_csk_accept"};
@@ -87,26 +111,47 @@ constexpr std::array accept_ways{
                 "system call costs a little more while we run"},
 };
 
-constexpr std::array tw_tramp{Hook{"tramp_time_wait", fentry, "tcp_time_wait"}};
-constexpr std::array tw_kprobe{Hook{"kprobe_time_wait", kprobe, "tcp_time_wait"}};
+constexpr std::array tw_tramp{
+    Hook{"tramp_time_wait", fentry, "tcp_time_wait"},
+    Hook{"tramp_twsk_alloc", fexit, "inet_twsk_alloc"},
+};
+constexpr std::array tw_kprobe{
+    Hook{"kprobe_time_wait", kprobe, "tcp_time_wait"},
+    Hook{"kprobe_twsk_alloc", kprobe, "inet_twsk_alloc"},
+    Hook{"kret_twsk_alloc", kretprobe, "inet_twsk_alloc"},
+};
 constexpr std::array tw_ways{
     Alternative{trampoline, tw_tramp, ""},
     Alternative{Mechanism::kprobe, tw_kprobe, ""},
-    Alternative{tracepoint, {}, "TIME_WAIT is inferred from the states before it"},
+    Alternative{tracepoint,
+                {},
+                "TIME_WAIT is inferred from the states before it; an overflow of "
+                "tcp_max_tw_buckets is not seen"},
 };
 
-constexpr std::array turn_tramp{Hook{"tramp_timewait_packet", fexit, "tcp_timewait_state_process"}};
-constexpr std::array turn_kprobe{
-    Hook{"kprobe_timewait_packet", kprobe, "tcp_timewait_state_process"},
-    Hook{"kret_timewait_packet", kretprobe, "tcp_timewait_state_process"},
-};
+// Also tells what ends a TIME_WAIT, see below.
+constexpr Hook packet_leave{"tramp_timewait_packet", fexit, "tcp_timewait_state_process"};
+constexpr Hook packet_probe{"kprobe_timewait_packet", kprobe, "tcp_timewait_state_process"};
+constexpr Hook packet_return{"kret_timewait_packet", kretprobe, "tcp_timewait_state_process"};
+constexpr std::array turn_tramp{packet_leave};
+constexpr std::array turn_kprobe{packet_probe, packet_return};
 constexpr std::array turn_ways{
     Alternative{trampoline, turn_tramp, ""},
     Alternative{Mechanism::kprobe, turn_kprobe, ""},
 };
 
-constexpr std::array exit_tramp{Hook{"tramp_twsk_kill", fentry, "inet_twsk_kill"}};
-constexpr std::array exit_kprobe{Hook{"kprobe_twsk_kill", kprobe, "inet_twsk_kill"}};
+constexpr std::array exit_tramp{
+    Hook{"tramp_timewait_enter", fentry, "tcp_timewait_state_process"},
+    packet_leave,
+    Hook{"tramp_deschedule", fentry, "inet_twsk_deschedule_put"},
+    Hook{"tramp_twsk_kill", fentry, "inet_twsk_kill"},
+};
+constexpr std::array exit_kprobe{
+    packet_probe,
+    packet_return,
+    Hook{"kprobe_deschedule", kprobe, "inet_twsk_deschedule_put"},
+    Hook{"kprobe_twsk_kill", kprobe, "inet_twsk_kill"},
+};
 constexpr std::array exit_ways{
     Alternative{trampoline, exit_tramp, ""},
     Alternative{Mechanism::kprobe, exit_kprobe, ""},
@@ -117,6 +162,47 @@ constexpr std::array sent_raw{Hook{"raw_send_reset", raw_tp, "tcp_send_reset"}};
 constexpr std::array sent_ways{
     Alternative{tracepoint, sent_tp, ""},
     Alternative{tracepoint, sent_raw, ""},
+};
+
+constexpr std::array count_tramp{
+    Hook{"tramp_send_reset4", fentry, "tcp_v4_send_reset"},
+    Hook{"tramp_send_reset6", fentry, "tcp_v6_send_reset"},
+    Hook{"tramp_active_reset", fentry, "tcp_send_active_reset"},
+};
+constexpr std::array count_kprobe{
+    Hook{"kprobe_send_reset4", kprobe, "tcp_v4_send_reset"},
+    Hook{"kprobe_send_reset6", kprobe, "tcp_v6_send_reset"},
+    Hook{"kprobe_active_reset", kprobe, "tcp_send_active_reset"},
+};
+constexpr std::array count_ways{
+    Alternative{trampoline, count_tramp, ""},
+    Alternative{Mechanism::kprobe, count_kprobe, ""},
+};
+
+constexpr std::array retransmit_tramp{
+    Hook{"tramp_retransmit", fentry, "__tcp_retransmit_skb"},
+    Hook{"tramp_retransmit_done", fexit, "__tcp_retransmit_skb"},
+};
+constexpr std::array retransmit_kprobe{
+    Hook{"kprobe_retransmit", kprobe, "__tcp_retransmit_skb"},
+    Hook{"kret_retransmit", kretprobe, "__tcp_retransmit_skb"},
+};
+constexpr std::array retransmit_tp{Hook{"tp_retransmit", tp_btf, "tcp_retransmit_skb"}};
+constexpr std::array retransmit_raw{Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"}};
+constexpr std::string_view no_refused =
+    "before Linux 6.15: retransmissions that this host itself refuses to send";
+constexpr std::array retransmit_ways{
+    Alternative{trampoline, retransmit_tramp, ""},
+    Alternative{Mechanism::kprobe, retransmit_kprobe, ""},
+    Alternative{tracepoint, retransmit_tp, no_refused},
+    Alternative{tracepoint, retransmit_raw, no_refused},
+};
+
+constexpr std::array synack_tp{Hook{"tp_synack", tp_btf, "tcp_retransmit_synack"}};
+constexpr std::array synack_raw{Hook{"raw_synack", raw_tp, "tcp_retransmit_synack"}};
+constexpr std::array synack_ways{
+    Alternative{tracepoint, synack_tp, ""},
+    Alternative{tracepoint, synack_raw, ""},
 };
 
 constexpr std::array received_tp{Hook{"tp_receive_reset", tp_btf, "tcp_receive_reset"}};
@@ -149,6 +235,12 @@ constexpr std::array syn_ways{
 
 constexpr Hook sys_accept_leave{"tramp_sys_accept", fexit, "__sys_accept4"};
 constexpr std::array error_tramp{sys_accept_leave, Hook{"tramp_io_accept", fexit, "io_accept"}};
+// io_uring's too before io_accept was split off (Linux 5.19)
+constexpr std::array error_tramp_file{Hook{"tramp_accept_file", fexit, "__sys_accept4_file"}};
+constexpr std::array error_kprobe_file{
+    Hook{"kprobe_accept_file", kprobe, "__sys_accept4_file"},
+    Hook{"kret_accept_file", kretprobe, "__sys_accept4_file"},
+};
 constexpr std::array error_tramp_sys{sys_accept_leave};
 constexpr Hook sys_accept_probe{"kprobe_sys_accept", kprobe, "__sys_accept4"};
 constexpr Hook sys_accept_return{"kret_sys_accept", kretprobe, "__sys_accept4"};
@@ -159,8 +251,10 @@ constexpr std::array error_kprobe_sys{sys_accept_probe, sys_accept_return};
 constexpr std::string_view no_io_uring = "failures of io_uring's accepts";
 constexpr std::array error_ways{
     Alternative{trampoline, error_tramp, ""},
-    Alternative{trampoline, error_tramp_sys, no_io_uring}, // io_accept is inlined before 6.1
+    Alternative{trampoline, error_tramp_file, ""},
+    Alternative{trampoline, error_tramp_sys, no_io_uring},
     Alternative{Mechanism::kprobe, error_kprobe, ""},
+    Alternative{Mechanism::kprobe, error_kprobe_file, ""},
     Alternative{Mechanism::kprobe, error_kprobe_sys, no_io_uring},
     Alternative{tracepoint, accept_tp, no_io_uring},
 };
@@ -180,6 +274,8 @@ constexpr std::array table{
     Fact{FactId::listen, "listen", "a listener starts", "listeners that start", listen_ways},
     Fact{FactId::connect, "connect", "an active open, before its SYN leaves",
          "connect is shown when SYN_SENT ends", connect_ways},
+    Fact{FactId::connect_error, "connect_error", "connect() fails before its SYN leaves",
+         "connect() calls that fail before their SYN leaves", failure_ways},
     Fact{FactId::accept, "accept", "accept() and the process that got the connection",
          "accept events, and the process of a connection until it acts on it", accept_ways},
     Fact{FactId::time_wait, "time_wait", "the entry into TIME_WAIT",
@@ -187,12 +283,18 @@ constexpr std::array table{
     Fact{FactId::time_wait_turn, "time_wait_turn",
          "FIN_WAIT2 held as a small socket turns to TIME_WAIT",
          "the turn to TIME_WAIT of connections whose FIN_WAIT2 outlived their socket", turn_ways},
-    Fact{FactId::time_wait_exit, "time_wait_exit", "the end of a TIME_WAIT",
-         "the end of TIME_WAIT, and the time it was held", exit_ways},
+    Fact{FactId::time_wait_exit, "time_wait_exit", "the end of a TIME_WAIT, and why",
+         "the end of TIME_WAIT, why, and the time it was held", exit_ways},
+    Fact{FactId::retransmit, "retransmit", "a segment is retransmitted", "retransmissions",
+         retransmit_ways},
+    Fact{FactId::retransmit_synack, "retransmit_synack", "a SYN-ACK is retransmitted",
+         "retransmitted SYN-ACKs", synack_ways},
     // The same tracepoint on every kernel: a function hook would tell no more.
     Fact{FactId::reset_sent, "reset_sent", "a socket sends a RST", "RSTs that are sent", sent_ways},
     Fact{FactId::reset_received, "reset_received", "a socket receives a RST",
          "RSTs that are received", received_ways},
+    Fact{FactId::reset_count, "reset_count", "how many RSTs are sent, without a socket too",
+         "the audit of Tcp.OutRsts", count_ways},
     Fact{FactId::overflow_syn, "overflow_syn", "a SYN meets a full queue",
          "SYNs that are dropped at a full queue, or answered with a cookie", syn_ways},
     Fact{FactId::overflow_ack, "overflow_ack", "a final ACK meets a full accept queue",

@@ -68,6 +68,7 @@ PolledListener read_listener(const nlmsghdr& head, std::uint32_t netns)
     l.tuple.local = {address_of(m), ntohs(m.id.idiag_sport)};
     if (m.idiag_family == AF_INET) // 0.0.0.0, as records have it
         l.tuple.remote.addr.bytes[10] = l.tuple.remote.addr.bytes[11] = 0xff;
+    l.inode = m.idiag_inode;
     l.acceptq = m.idiag_rqueue;
     l.acceptq_max = m.idiag_wqueue;
     auto left = static_cast<int>(head.nlmsg_len - NLMSG_LENGTH(sizeof(m)));

@@ -5,8 +5,10 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 #include <string>
 
 #include "fd.h"
@@ -157,6 +159,21 @@ bool KernelProber::has_function(std::string_view function) const
 {
     return types() != nullptr &&
            btf__find_by_name_kind(types(), std::string(function).c_str(), BTF_KIND_FUNC) > 0;
+}
+
+bool KernelProber::has_member(std::string_view structure, std::string_view member) const
+{
+    const int id =
+        types() != nullptr
+            ? btf__find_by_name_kind(types(), std::string(structure).c_str(), BTF_KIND_STRUCT)
+            : -1;
+    if (id < 0)
+        return false;
+    const btf_type* type = btf__type_by_id(types(), static_cast<__u32>(id));
+    const std::span members(btf_members(type), btf_vlen(type));
+    return std::ranges::any_of(members, [&](const btf_member& m) {
+        return btf__name_by_offset(types(), m.name_off) == member;
+    });
 }
 
 unsigned KernelProber::arguments_of(std::string_view function) const

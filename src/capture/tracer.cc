@@ -78,8 +78,8 @@ std::uint32_t shared_facts(const Plan& plan)
     add(FactId::listen, TS_TP_LISTEN, 0);
     add(FactId::accept, TS_TP_ACCEPT, 0);
     add(FactId::accept_error, TS_TP_ACCEPT_ERROR, 0);
-    if (plan.of(FactId::overflow_ack).hooked())
-        bits |= TS_FN_REFUSED;
+    add(FactId::overflow_ack, 0, TS_FN_REFUSED);
+    add(FactId::time_wait_turn, 0, TS_FN_TW_TURN);
     return bits;
 }
 
@@ -96,7 +96,13 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
     k.args_syn_recv = kernel.arguments_of("tcp_v4_syn_recv_sock");
     k.args_send_reset = kernel.arguments_of_tracepoint("tcp_send_reset");
     k.args_sys_accept = kernel.arguments_of("__sys_accept4");
+    k.args_accept_file = kernel.arguments_of("__sys_accept4_file");
     k.args_io_accept = kernel.arguments_of("io_accept");
+    k.args_timewait_packet = kernel.arguments_of("tcp_timewait_state_process");
+    k.args_retransmit = kernel.arguments_of("__tcp_retransmit_skb");
+    k.args_twsk_alloc = kernel.arguments_of("inet_twsk_alloc");
+    k.args_connect = kernel.arguments_of("tcp_v4_connect");
+    k.args_sys_listen = kernel.arguments_of("__sys_listen");
     k.overflow_rate = options.overflow_rate;
     return k;
 }
@@ -138,6 +144,24 @@ Result<SkeletonPtr> open_skeleton(const Tracer::Options& options, const Plan& pl
     return skeleton;
 }
 
+/// A hash map's entries, each as {key, counts}.
+template <class Entry, auto key>
+std::vector<Entry> contents(const bpf_map* map)
+{
+    std::vector<Entry> all;
+    const int fd = bpf_map__fd(map);
+    Entry e{};
+    auto last = e.*key;
+    const void* previous = nullptr;
+    while (bpf_map_get_next_key(fd, previous, &(e.*key)) == 0) {
+        if (bpf_map_lookup_elem(fd, &(e.*key), &e.counts) == 0)
+            all.push_back(e);
+        last = e.*key;
+        previous = &last;
+    }
+    return all;
+}
+
 } // namespace
 
 struct Tracer::Impl {
@@ -145,7 +169,7 @@ struct Tracer::Impl {
     std::vector<Attached> attached;
     std::uint64_t missed_before_detach = 0;
 
-    /// State changes and accepts have a relief that sees what the first program missed
+    /// State changes, opens, accepts and TIME_WAITs have a relief that sees what was missed
     /// (bpf/state.bpf.h): nothing is lost there.
     [[nodiscard]] bool relieved(const Hook& hook) const
     {
@@ -153,8 +177,11 @@ struct Tracer::Impl {
             return a.hook->symbol == "security_sock_graft";
         });
         // Of the system calls that a preempted sys_exit program misses hardly one is an accept.
+        const bool trampoline = hook.kind == HookKind::fentry || hook.kind == HookKind::fexit;
         return hook.symbol == "tcp_set_state" || hook.symbol == "inet_sock_set_state" ||
                hook.symbol == "sys_exit" ||
+               (trampoline && (hook.symbol == "tcp_connect" || hook.symbol == "tcp_time_wait" ||
+                               hook.symbol == "inet_twsk_alloc")) ||
                (graft &&
                 (hook.symbol == "inet_csk_accept" || hook.symbol == "security_sock_graft"));
     }
@@ -255,18 +282,12 @@ KernelLosses Tracer::losses() const
 
 std::vector<ListenerTotals> Tracer::listener_totals() const
 {
-    std::vector<ListenerTotals> totals;
-    const int fd = bpf_map__fd(impl_->skeleton->maps.listeners);
-    ListenerTotals t{};
-    const ts_listener_key* previous = nullptr;
-    ts_listener_key key{};
-    while (bpf_map_get_next_key(fd, previous, &t.key) == 0) {
-        if (bpf_map_lookup_elem(fd, &t.key, &t.counts) == 0)
-            totals.push_back(t);
-        key = t.key;
-        previous = &key;
-    }
-    return totals;
+    return contents<ListenerTotals, &ListenerTotals::key>(impl_->skeleton->maps.listeners);
+}
+
+std::vector<NetnsTotals> Tracer::netns_totals() const
+{
+    return contents<NetnsTotals, &NetnsTotals::netns>(impl_->skeleton->maps.namespaces);
 }
 
 Result<std::vector<VerifierCost>> verifier_costs(const Tracer::Options& options, const Plan& plan,

@@ -10,11 +10,13 @@
 #include <csignal>
 #include <ctime>
 #include <functional>
+#include <set>
 
 #include "say.h"
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
 #include "tcpsaga/listener_poll.h"
+#include "tcpsaga/owners.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/tracer.h"
 
@@ -29,18 +31,19 @@ constexpr std::uint64_t listener_poll_ms = 200;
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
 std::atomic<bool> stop_asked;
 std::atomic<bool> reopen_asked;
+std::atomic<bool> summary_asked;
 // NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
 
 void on_signal(int number)
 {
-    (number == SIGHUP ? reopen_asked : stop_asked) = true;
+    (number == SIGHUP ? reopen_asked : number == SIGUSR1 ? summary_asked : stop_asked) = true;
 }
 
 void catch_signals()
 {
     struct sigaction action {};
     action.sa_handler = on_signal;
-    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
         sigaction(number, &action, nullptr);
     signal(SIGPIPE, SIG_IGN); // write() tells
 }
@@ -167,20 +170,30 @@ struct Session {
     const Plan& plan;
     Tracer& tracer;
     const KernelProber& kernel;
+    CounterReading at_start;
     Output& out;
     std::unique_ptr<Sink> presenter = make_presenter(options, out);
     Limit limit{*presenter, out, options.count};
-    Correlator correlator{{options.max_connections, plan.of(FactId::time_wait_exit).hooked(),
-                           plan.of(FactId::child).is(Mechanism::tracepoint), options.filter,
-                           kernel.enum_names("sk_rst_reason", "SK_RST_REASON_")},
-                          limit};
+    Correlator correlator{correlator_config(), limit};
     KernelLosses told{};
-    std::map<std::uint32_t, ProcCounters> counters_at_start =
-        read_all_counters(options.filter.netns);
-
-    std::vector<event::AuditRow> audited{};
     ListenerPoll listener_poll{options.filter.netns};
-    std::uint64_t polled_at = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+    std::uint64_t polled_at = now();
+    std::uint64_t summarized_at = now();
+
+    static std::uint64_t now() { return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)); }
+
+    [[nodiscard]] Correlator::Config correlator_config() const
+    {
+        Correlator::Config c;
+        c.capacity = options.max_connections;
+        c.time_wait_exit_seen = plan.of(FactId::time_wait_exit).hooked();
+        c.connect_error_seen = plan.of(FactId::connect_error).hooked();
+        c.accept_seen = plan.of(FactId::accept).hooked();
+        c.infer_births = plan.of(FactId::child).is(Mechanism::tracepoint);
+        c.filter = options.filter;
+        c.reset_reasons = kernel.enum_names("sk_rst_reason", "SK_RST_REASON_");
+        return c;
+    }
 
     [[nodiscard]] bool finished() const
     {
@@ -225,10 +238,35 @@ struct Session {
             if (reopen_asked.exchange(false))
                 if (const auto status = out.reopen(); !status)
                     say("{}", status.error().message());
+            if (summary_asked.exchange(false) || summary_is_due())
+                tell_summary(summarize(false), plan);
         }
-        settle();
-        tracer.detach();
-        return out.health() == Output::Health::good ? turn(0) : Status(Nothing{});
+        return Nothing{};
+    }
+
+    /// Listeners of whose start no hook told.
+    void adopt_listeners()
+    {
+        const auto sockets = listener_poll.look();
+        std::set<std::uint64_t> inodes;
+        for (const PolledListener& l : sockets)
+            inodes.insert(l.inode);
+        const auto owners = find_owners(inodes);
+        std::vector<PresentListener> present;
+        for (const PolledListener& l : sockets) {
+            const auto owner = owners.find(l.inode);
+            present.push_back({l, owner == owners.end() ? Process{} : owner->second});
+        }
+        correlator.adopt(present, now());
+    }
+
+    [[nodiscard]] bool summary_is_due()
+    {
+        if (!options.summary_s ||
+            static_cast<double>(now() - summarized_at) < *options.summary_s * 1e9)
+            return false;
+        summarized_at = now();
+        return true;
     }
 
     /// Where no hook sees full queues: looks at the listeners' drop counters now and then.
@@ -244,15 +282,27 @@ struct Session {
         polled_at = ts;
     }
 
-    /// Reads the kernel's counters, then ours: what happens in between is a difference.
-    void settle()
+    /// All counts so far beside the kernel's, as an event and as the result. At the end the
+    /// hooks are taken away between the two readings of the kernel's counters.
+    event::Summary summarize(bool final)
     {
-        const auto counters = read_all_counters(options.filter.netns);
-        static_cast<void>(turn(0));
+        CounterReading end{read_all_counters(options.filter.netns), {}};
+        if (final)
+            tracer.detach();
+        if (out.health() == Output::Health::good)
+            static_cast<void>(turn(0));
         poll_listeners(true);
-        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
-        correlator.settle(tracer.listener_totals(), ts);
-        audited = audit(counters_at_start, counters, correlator.seen(), audit_context());
+        correlator.settle(tracer.listener_totals(), now());
+        correlator.settle(tracer.netns_totals());
+        end.after = read_all_counters(options.filter.netns);
+        event::Summary s = correlator.summary();
+        s.final = final;
+        s.audit = audit(at_start, end, correlator.seen(), audit_context());
+        s.lost_output = out.lines_lost();
+        presenter->on_event({now(), nullptr, {}, s});
+        out.flush();
+        s.lost_output = out.lines_lost(); // with what that flush lost
+        return s;
     }
 
     [[nodiscard]] AuditContext audit_context() const
@@ -272,21 +322,27 @@ struct Session {
             context.unseen.insert("TcpExt.ListenDrops");
         if (!plan.of(FactId::child).hooked())
             context.unseen.insert("Tcp.PassiveOpens");
+        context.time_wait_counted_at_end = kernel.has_member("inet_timewait_sock", "tw_kill");
+        const auto of_time_wait =
+            context.time_wait_counted_at_end ? FactId::time_wait_exit : FactId::time_wait;
+        if (!plan.of(of_time_wait).hooked())
+            context.unseen.insert("TcpExt.TW+TWKilled");
+        if (!plan.of(FactId::time_wait).hooked())
+            context.unseen.insert("TcpExt.TCPTimeWaitOverflow");
+        if (!plan.of(FactId::reset_count).hooked())
+            context.unseen.insert("Tcp.OutRsts");
+        const Choice& retransmit = plan.of(FactId::retransmit);
+        if (!retransmit.loses().empty() || !plan.of(FactId::retransmit_synack).hooked())
+            context.unseen.insert({"Tcp.RetransSegs", "TcpExt.TCPSynRetrans"});
         return context;
     }
 
     /// The last line, and the exit code.
     int finish()
     {
-        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
-        event::Summary s = correlator.summary();
-        s.audit = audited;
-        s.lost_output = out.lines_lost();
-        presenter->on_event({ts, nullptr, {}, s});
-        out.flush();
+        const event::Summary s = summarize(true);
         if (out.health() == Output::Health::closed)
             return 0;
-        s.lost_output = out.lines_lost(); // with what that flush lost
         tell_summary(s, plan);
         if (out.health() == Output::Health::failed)
             return fail(out.error());
@@ -347,10 +403,14 @@ int run_live(const Options& options)
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
+    CounterReading counters{read_all_counters(options.filter.netns), {}};
     auto tracing = start_tracing(options, kernel);
     if (!tracing)
         return fail(tracing.error());
-    Session session{options, tracing->plan, *tracing->tracer, kernel, **out};
+    counters.after = read_all_counters(options.filter.netns);
+    Session session{options, tracing->plan, *tracing->tracer, kernel, std::move(counters), **out};
+    if (options.snapshot)
+        session.adopt_listeners();
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     say("ready ({})", tracing->plan.title());

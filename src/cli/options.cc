@@ -16,9 +16,9 @@ namespace {
 
 constexpr int usage_error = 2;
 
-const std::vector<std::string> kinds{"listen", "unlisten", "connect",     "connect_error",
-                                     "state",  "accept",   "time_wait",   "reset",
-                                     "close",  "overflow", "accept_error"};
+const std::vector<std::string> kinds{"listen", "unlisten", "connect",      "connect_error",
+                                     "state",  "accept",   "time_wait",    "reset",
+                                     "close",  "overflow", "accept_error", "retransmit"};
 const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
                                       "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
                                       "LAST_ACK",    "LISTEN",    "CLOSING"};
@@ -57,6 +57,11 @@ std::string power_of_two(const std::string& text)
     constexpr std::uint64_t most = std::uint64_t{1} << 30;
     return std::has_single_bit(n) && n >= least && n <= most ? ""
                                                              : "want a power of two from 64K to 1G";
+}
+
+std::string positive(const std::string& text)
+{
+    return std::strtod(text.c_str(), nullptr) > 0 ? "" : "want a positive number"; // not nan
 }
 
 void add_filter_options(CLI::App& app, Options& o, Raw& raw)
@@ -118,9 +123,7 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
     app.add_option("-o", o.output, "write to a file, mode 0600; opened again on SIGHUP")
         ->type_name("FILE");
     app.add_option("--duration", o.duration_s, "stop after so many seconds")
-        ->check([](const std::string& text) { // not nan
-            return std::strtod(text.c_str(), nullptr) > 0 ? "" : "want a positive number";
-        })
+        ->check(positive)
         ->type_name("SECS");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(CLI::PositiveNumber)
@@ -137,6 +140,13 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
                    "overflow events per listener, kind and second (100); the rest is in n")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
+    app.add_option("--summary", o.summary_s,
+                   "a summary with its audit every so many seconds, as on SIGUSR1 and at the end")
+        ->check(positive)
+        ->type_name("SECS");
+    app.add_flag_callback(
+        "--no-snapshot", [&o] { o.snapshot = false; },
+        "do not look for what is there at the start");
     app.add_option_function<std::string>(
            "--audit", [&o](const std::string& how) { o.strict_audit = how == "strict"; },
            "'strict': exit code 4 when a kernel counter differs and nothing explains it")

@@ -27,6 +27,8 @@ struct Options {
     std::size_t max_connections = std::size_t{1} << 20;
     std::uint32_t overflow_rate = 100; ///< events per listener, kind and second
     bool strict_audit = false;
+    bool snapshot = true;            ///< begin with the listeners that are there
+    std::optional<double> summary_s; ///< a summary each so many seconds
     std::string btf;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ending.h"
+#include "parts.h"
 
 namespace tcpsaga {
 namespace {
@@ -11,40 +12,6 @@ namespace {
 // Ids of our own, for sockets without a cookie: above any cookie (they count from 1) and
 // below 2^53, which JSON readers keep exact.
 constexpr std::uint64_t first_own_id = std::uint64_t{1} << 52;
-constexpr std::uint64_t address_bit = std::uint64_t{1} << 63; // see ts_head::id
-
-// A TIME_WAIT that nothing cuts short lasts TCP_TIMEWAIT_LEN (include/net/tcp.h), on a
-// timer that may fire a jiffy early in our clock.
-constexpr std::uint64_t time_wait_ns = 60'000'000'000;
-constexpr std::uint64_t jiffy_ns = 10'000'000;
-
-std::uint64_t micros(std::uint64_t from_ns, std::uint64_t to_ns)
-{
-    return to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
-}
-
-event::Micros span(std::uint64_t from_ns, std::uint64_t to_ns)
-{
-    return from_ns == 0 ? event::Micros{} : micros(from_ns, to_ns);
-}
-
-State old_of(const ts_head& h)
-{
-    return static_cast<State>(h.old_state);
-}
-
-State new_of(const ts_head& h)
-{
-    return static_cast<State>(h.new_state);
-}
-
-Process acting_as(const ts_head& h, PidFrom from)
-{
-    Process p = task_of(h);
-    if (p.known())
-        p.from = from;
-    return p;
-}
 
 } // namespace
 
@@ -68,13 +35,19 @@ void Correlator::consume(std::span<const std::byte> bytes)
     case TS_BIRTH:
         return on_birth(as<ts_birth>(*h));
     case TS_LISTEN:
-        return on_listen(as<ts_queue>(*h));
+        return on_listen(as<ts_listen>(*h));
     case TS_ACCEPT:
         return on_accept(as<ts_queue>(*h));
     case TS_TIME_WAIT_IN:
         return on_time_wait_in(*h);
     case TS_TIME_WAIT_TURN:
         return on_time_wait_turn(*h);
+    case TS_TIME_WAIT_FULL:
+        return on_time_wait_full(*h);
+    case TS_CONNECT_ERROR:
+        return on_connect_error(*h);
+    case TS_RETRANSMIT:
+        return on_retransmit(as<ts_retransmit>(*h));
     case TS_RESET:
         return on_reset(as<ts_reset>(*h));
     case TS_ACCEPT_ERROR:
@@ -86,48 +59,6 @@ void Correlator::consume(std::span<const std::byte> bytes)
     }
 }
 
-// ---- active opens -------------------------------------------------------------------
-
-/// tcp_connect(): the whole 4-tuple is known.
-void Correlator::on_connect(const ts_head& h)
-{
-    begin_active_open(h);
-    Connection& c = *find(h);
-    settle_port(c, h);
-}
-
-void Correlator::begin_active_open(const ts_head& h)
-{
-    Connection& c = create(h);
-    c.role = Role::client;
-    c.seen_start = true;
-    c.state = State::syn_sent;
-    c.started_ns = c.since_ns = h.ts_ns;
-    c.owner = acting_as(h, PidFrom::connect);
-    c.port_pending = true;
-}
-
-/// The local port is known now: tells the start that was held back. False when the filter
-/// does not want this connection after all; it is forgotten then.
-bool Correlator::settle_port(Connection& c, const ts_head& h)
-{
-    table_.retuple(c, tuple_of(h));
-    c.family = h.family;
-    c.port_pending = false;
-    if (!config_.filter.passes(c.tuple, c.family)) {
-        forget(c);
-        return false;
-    }
-    counts_.opens++;
-    seen_[h.netns].active_opens++;
-    Process task = c.owner;
-    if (task.known())
-        task.from = PidFrom::task;
-    emit(c, c.started_ns, task, event::Connect{});
-    emit(c, c.started_ns, task, event::StateChange{State::close, State::syn_sent, {}, false});
-    return true;
-}
-
 // ---- state changes ------------------------------------------------------------------
 
 void Correlator::on_state(const ts_state& r)
@@ -136,19 +67,14 @@ void Correlator::on_state(const ts_state& r)
     if (new_of(h) == State::syn_sent)
         return begin_active_open(h);
     const bool from_syn_sent = old_of(h) == State::syn_sent;
-    if (from_syn_sent && h.lport == 0) {
-        // No port was found, or no route: the SYN never left.
-        Connection& c = find_or_adopt(h);
-        c.role = Role::client;
-        if (config_.filter.passes(c.tuple, c.family))
-            emit(c, h.ts_ns, task_of(h), event::ConnectError{h.error});
-        return forget(c);
-    }
+    if (from_syn_sent && new_of(h) == State::close && never_left(h))
+        return on_no_syn(h);
     const Connection* known = find(h);
     const bool unknown = known == nullptr;
     if (unknown ? new_of(h) == State::close && closed_before(h.id)
                 : known->closed || (!known->port_pending && known->state == new_of(h)))
         return; // told twice: a preempted program and its relief (bpf/state.bpf.h)
+    count_state(h);
     Connection& c = find_or_adopt(h);
     if (unknown && config_.infer_births && old_of(h) == State::syn_recv)
         infer_birth(c, h);
@@ -160,6 +86,8 @@ void Correlator::on_state(const ts_state& r)
         return end_listener(c, h);
     if (const auto who = first_fin(old_of(h), new_of(h)); who != ClosedBy::unknown)
         c.closed_by = who;
+    if ((h.flags & TS_EXITING) != 0 && c.closed_by != ClosedBy::remote)
+        c.exiting = true;
     if (!c.owner.known())
         c.owner = task_of(h);
     if (new_of(h) == State::close)
@@ -167,6 +95,14 @@ void Correlator::on_state(const ts_state& r)
     if (new_of(h) == State::established)
         enter_established(c, r);
     change(c, h, new_of(h));
+}
+
+/// What the kernel counts at this change (net/ipv4/tcp.c, tcp_set_state).
+void Correlator::count_state(const ts_head& h)
+{
+    const bool was_up = old_of(h) == State::established || old_of(h) == State::close_wait;
+    if (was_up && new_of(h) == State::close)
+        seen_[h.netns].established_resets++;
 }
 
 /// Tells the change from the present state to `to` and makes it.
@@ -196,7 +132,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     const State from = old_of(h);
     State held = c.held;
     const bool inferred = held == State::none;
-    if (inferred && h.error == 0) {
+    if (inferred && h.error == 0 && !c.no_time_wait) {
         // Without an error these two states end in tcp_time_wait() (net/ipv4/tcp_input.c).
         if (from == State::closing || (from == State::fin_wait2 && (h.flags & TS_FIN_SEEN) != 0))
             held = State::time_wait;
@@ -207,8 +143,10 @@ void Correlator::close(Connection& c, const ts_state& r)
     }
     const Process task = task_of(h);
     const bool connecting = from == State::syn_sent || from == State::syn_recv;
-    if (c.role == Role::client && connecting && h.error != 0)
+    if (c.role == Role::client && connecting && h.error != 0) {
+        counts_.connect_errors++;
         emit(c, h.ts_ns, task, event::ConnectError{h.error});
+    }
     if (held == State::none)
         change(c, h, State::close);
     else if (held != c.state)
@@ -224,7 +162,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     if (r.srtt_us != 0)
         life.srtt_us = r.srtt_us;
     life.retransmits = r.total_retrans;
-    life.end = end_of(r, held);
+    life.end = end_of(r, held, c, config_.accept_seen);
     counts_.closes++;
     emit(c, h.ts_ns, task, life);
     c.closed = true;
@@ -237,45 +175,27 @@ void Correlator::close(Connection& c, const ts_state& r)
         table_.rekey(c, c.id | address_bit);
 }
 
-// ---- TIME_WAIT ----------------------------------------------------------------------
-
-/// The full socket is about to go to CLOSE, which to TCP is `held`.
-void Correlator::on_time_wait_in(const ts_head& h)
+void Correlator::on_retransmit(const ts_retransmit& r)
 {
-    Connection& c = find_or_adopt(h);
-    c.held = new_of(h);
-    c.held_since_ns = h.ts_ns;
-}
-
-void Correlator::on_time_wait_turn(const ts_head& h)
-{
-    Connection* c = find(h);
-    if (c == nullptr || c->state != State::fin_wait2)
+    const ts_head& h = r.head;
+    if (r.what >= TS_RETRANSMITTED) {
+        malformed_++;
         return;
-    change(*c, h, State::time_wait);
-    c->held_since_ns = h.ts_ns; // TCP_TIMEWAIT_LEN starts anew
-}
-
-void Correlator::on_time_wait_out(const ts_head& h)
-{
-    if (Connection* known = table_.find(h.id, h.netns);
-        known != nullptr && known->tuple != tuple_of(h))
-        return; // it was disconnected and connects again
+    }
+    SeenCounts& seen = seen_[h.netns];
+    seen.retransmits += r.segments;
+    counts_.retransmits += r.segments;
+    if (r.what == TS_RE_SYN || r.what == TS_RE_SYNACK)
+        seen.syn_retransmits++;
+    const event::Retransmit what{static_cast<event::Retransmitted>(r.what), r.nth, r.segments,
+                                 h.error};
+    if (old_of(h) == State::listen) { // there is no child yet
+        Connection c = shown_as(find_listener(h.id, h), h);
+        return emit(c, h.ts_ns, {}, what);
+    }
     Connection& c = find_or_adopt(h);
-    if (c.state == State::fin_wait2 && old_of(h) == State::time_wait) {
-        change(c, h, State::time_wait, true); // its turn was not seen
-        c.since_ns = c.held_since_ns = 0;
-    }
-    change(c, h, State::close);
-    event::TimeWait end{};
-    if (c.held_since_ns != 0) {
-        const std::uint64_t held_ns = h.ts_ns > c.held_since_ns ? h.ts_ns - c.held_since_ns : 0;
-        end.held_ms = held_ns / 1'000'000;
-        if (held_ns + jiffy_ns >= time_wait_ns)
-            end.why = event::TimeWaitEnd::expired;
-    }
-    emit(c, h.ts_ns, {}, end);
-    forget(c);
+    if (!c.port_pending || settle_port(c, h))
+        emit(c, h.ts_ns, {}, what);
 }
 
 void Correlator::on_reset(const ts_reset& r)
@@ -288,108 +208,6 @@ void Correlator::on_reset(const ts_reset& r)
     emit(c, r.head.ts_ns, task_of(r.head), event::Reset{r.sent != 0, reason});
     if (c.state == State::close) // close() with unread data: its life has been told
         forget(c);
-}
-
-// ---- passive opens ------------------------------------------------------------------
-
-void Correlator::on_birth(const ts_birth& r)
-{
-    const ts_head& h = r.queue.head;
-    Connection& c = create(h);
-    counts_.births++;
-    seen_[h.netns].passive_opens++;
-    c.role = Role::server;
-    c.seen_start = true;
-    c.state = State::listen;
-    c.started_ns = h.ts_ns;
-    if (r.synack_ns != 0)
-        c.handshake_us = micros(r.synack_ns, h.ts_ns);
-    const Connection* listener = find_listener(r.queue.listener, h);
-    adopt_owner(c, listener);
-    measure_birth(c, listener, &r.queue);
-    change(c, h, State::syn_recv);
-}
-
-/// The kernel told of this child before it had an identity: its birth was moments ago.
-void Correlator::infer_birth(Connection& c, const ts_head& h)
-{
-    counts_.births++;
-    seen_[h.netns].passive_opens++;
-    c.seen_start = true;
-    c.started_ns = h.ts_ns;
-    c.state = State::listen;
-    const Connection* listener = find_listener(0, h);
-    adopt_owner(c, listener);
-    measure_birth(c, listener, nullptr);
-    change(c, h, State::syn_recv, true);
-}
-
-/// Until the child has a process of its own, the listener's is the best guess.
-void Correlator::adopt_owner(Connection& child, const Connection* listener)
-{
-    if (listener == nullptr)
-        return;
-    table_.touch(*listener);
-    if (!listener->owner.known())
-        return;
-    child.owner = listener->owner;
-    child.owner.from = PidFrom::listener;
-}
-
-void Correlator::on_listen(const ts_queue& r)
-{
-    Connection& c = create(r.head);
-    c.role = Role::server;
-    c.seen_start = true;
-    c.state = State::close;
-    c.started_ns = r.head.ts_ns;
-    c.owner = task_of(r.head);
-    emit(c, r.head.ts_ns, c.owner, event::Listen{r.acceptq_max});
-    change(c, r.head, State::listen);
-}
-
-void Correlator::end_listener(Connection& c, const ts_head& h)
-{
-    c.role = Role::server;
-    c.state = State::listen;
-    change(c, h, State::close);
-    emit(c, h.ts_ns, task_of(h), event::Unlisten{});
-    forget(c);
-}
-
-void Correlator::on_accept(const ts_queue& r)
-{
-    const ts_head& h = r.head;
-    Connection& c = find_or_adopt(h);
-    if (c.accepted)
-        return; // told twice, see bpf/state.bpf.h
-    c.accepted = true;
-    counts_.accepts++;
-    c.role = Role::server;
-    c.owner = acting_as(h, PidFrom::accept);
-    event::Accept a;
-    // Another CPU may run accept() between the queue and ESTABLISHED: no wait then.
-    if (c.seen_start)
-        a.accept_wait_us = c.established_ns != 0 ? micros(c.established_ns, h.ts_ns) : 0;
-    if (a.accept_wait_us)
-        c.accept_wait_us = a.accept_wait_us;
-    event::ListenerSummary& listener = listener_of(c);
-    listener.accepts++;
-    if (a.accept_wait_us)
-        listener.accept_wait_us.add(*a.accept_wait_us);
-    a.handshake_us = c.handshake_us;
-    if (r.listener != 0) {
-        a.acceptq = r.acceptq;
-        a.acceptq_max = r.acceptq_max;
-    }
-    emit(c, h.ts_ns, task_of(h), a);
-    if (new_of(h) == State::close) // reset while it waited; its life is already told
-        forget(c);
-}
-
-bool Correlator::closed_before(std::uint64_t id) const
-{
-    return std::ranges::find(closed_lately_, id) != closed_lately_.end();
 }
 
 // ---- the table ----------------------------------------------------------------------

@@ -19,7 +19,10 @@ std::uint64_t less(std::uint64_t n, std::uint64_t by)
 
 } // namespace
 
-event::End end_of(const ts_state& r, State held)
+namespace {
+
+/// By its error and its last state alone.
+event::End wire_end(const ts_state& r, State held)
 {
     using event::End;
     switch (r.head.error) {
@@ -47,6 +50,26 @@ event::End end_of(const ts_state& r, State held)
         return End::fin;
     // close() with unread data or linger 0, disconnect(), abort: the task does it.
     return (r.head.flags & TS_BY_TASK) != 0 ? End::aborted : End::rst_sent;
+}
+
+} // namespace
+
+event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen)
+{
+    using event::End;
+    const End end = wire_end(r, held);
+    if (c.exiting && (end == End::fin || end == End::aborted))
+        return End::process_exit;
+    // inet_csk_listen_stop() disconnects what waits for accept(), in no task's name.
+    const bool waits = c.role == Role::server && c.seen_start && !c.accepted && accept_seen;
+    if (waits && end == End::rst_sent && c.established_ns != 0)
+        return End::never_accepted;
+    return end;
+}
+
+bool never_left(const ts_head& h)
+{
+    return h.lport == 0 || (h.error == 0 && (h.flags & TS_ALL_ACKED) != 0);
 }
 
 std::uint64_t tx_bytes(const ts_state& r, const Connection& c)

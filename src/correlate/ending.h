@@ -6,8 +6,12 @@
 namespace tcpsaga {
 
 /// How a connection that goes to CLOSE with this record ended. `held`: the substate of the
-/// TIME_WAIT socket that takes over, State::none without one.
-event::End end_of(const ts_state& r, State held);
+/// TIME_WAIT socket that takes over, State::none without one; `accept_seen`: that it was not
+/// accepted would be known.
+event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen);
+
+/// SYN_SENT -> CLOSE with this record: the socket never sent its SYN.
+bool never_left(const ts_head& h);
 
 /// Payload bytes that the peer acknowledged: bytes_acked counts SYN and FIN as a byte each
 /// (net/ipv4/tcp_input.c, tcp_snd_una_update).

@@ -25,6 +25,7 @@ struct KindName {
     std::string_view operator()(const event::TimeWait&) const { return "time_wait"; }
     std::string_view operator()(const event::Overflow&) const { return "overflow"; }
     std::string_view operator()(const event::Reset&) const { return "reset"; }
+    std::string_view operator()(const event::Retransmit&) const { return "retransmit"; }
     std::string_view operator()(const event::Close&) const { return "close"; }
     std::string_view operator()(const event::Lost&) const { return "lost"; }
     std::string_view operator()(const event::Summary&) const { return "summary"; }
@@ -47,8 +48,9 @@ std::string_view kind_of(const Event& e)
 
 std::string_view name_of(event::End e)
 {
-    static constexpr std::array<std::string_view, 7> names{
-        "fin", "rst_sent", "rst_received", "timeout", "refused", "unreachable", "aborted"};
+    static constexpr std::array<std::string_view, 9> names{
+        "fin",         "rst_sent", "rst_received", "timeout",       "refused",
+        "unreachable", "aborted",  "process_exit", "never_accepted"};
     return pick(names, e);
 }
 
@@ -95,8 +97,20 @@ std::string_view name_of(PidFrom p)
 
 std::string_view name_of(event::TimeWaitEnd w)
 {
-    static constexpr std::array<std::string_view, 2> names{"", "expired"};
+    static constexpr std::array<std::string_view, 6> names{"",      "expired", "reused",
+                                                           "reset", "purged",  "overflow"};
     return pick(names, w);
+}
+
+std::string_view name_of(event::UnlistenWhy w)
+{
+    return w == event::UnlistenWhy::process_exit ? "process_exit" : "closed";
+}
+
+std::string_view name_of(event::Retransmitted r)
+{
+    static constexpr std::array<std::string_view, 4> names{"syn", "synack", "data", "fin"};
+    return pick(names, r);
 }
 
 std::string errno_name(int err)

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "parts.h"
 #include "tcpsaga/correlator.h"
 
 namespace tcpsaga {
@@ -27,9 +28,8 @@ constexpr std::array<Overflow, TS_OVERFLOW_KINDS> shapes{
     Overflow{Queue::accept, Stage::ack, Action::reset, false, {}, {}, {}, 0},
 };
 
-constexpr std::uint64_t address_bit = std::uint64_t{1} << 63; // see ts_head::id
+} // namespace
 
-/// The listener (null: not known) as the events show it, whoever owns it now.
 Connection shown_as(const Connection* listener, std::uint64_t id)
 {
     Connection c;
@@ -45,7 +45,6 @@ Connection shown_as(const Connection* listener, std::uint64_t id)
     return c;
 }
 
-/// The same with the packet's addresses.
 Connection shown_as(const Connection* listener, const ts_head& h)
 {
     Connection c = shown_as(listener, h.id);
@@ -53,8 +52,6 @@ Connection shown_as(const Connection* listener, const ts_head& h)
     c.family = h.family;
     return c;
 }
-
-} // namespace
 
 void Correlator::on_overflow(const ts_overflow& r)
 {
@@ -106,6 +103,12 @@ void Correlator::settle(std::span<const ListenerTotals> totals, std::uint64_t ts
     }
     for (const ListenerTotals& t : totals)
         settle_listener(t, ts_ns);
+}
+
+void Correlator::settle(std::span<const NetnsTotals> totals)
+{
+    for (const NetnsTotals& t : totals)
+        seen_[t.netns].rsts_sent = t.counts.rsts_sent;
 }
 
 void Correlator::settle_listener(const ListenerTotals& t, std::uint64_t ts_ns)

@@ -14,18 +14,23 @@ std::size_t size_of(std::uint8_t kind)
     case TS_BIRTH:
         return sizeof(ts_birth);
     case TS_LISTEN:
+        return sizeof(ts_listen);
     case TS_ACCEPT:
         return sizeof(ts_queue);
     case TS_OVERFLOW:
         return sizeof(ts_overflow);
     case TS_ACCEPT_ERROR:
         return sizeof(ts_accept_error);
+    case TS_RETRANSMIT:
+        return sizeof(ts_retransmit);
     case TS_RESET:
         return sizeof(ts_reset);
     case TS_CONNECT:
     case TS_TIME_WAIT_IN:
     case TS_TIME_WAIT_TURN:
     case TS_TIME_WAIT_OUT:
+    case TS_TIME_WAIT_FULL:
+    case TS_CONNECT_ERROR:
         return sizeof(ts_head);
     default:
         return 0;

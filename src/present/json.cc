@@ -10,7 +10,8 @@ using Out = std::back_insert_iterator<fmt::memory_buffer>;
 
 /// The keys of one payload, each with its leading comma.
 struct Keys {
-    Out out;
+    fmt::memory_buffer& buffer;
+    Out out = std::back_inserter(buffer);
 
     void number(std::string_view key, std::uint64_t value) const
     {
@@ -29,8 +30,12 @@ struct Keys {
             fmt::format_to(out, FMT_COMPILE(",\"{}\":\"{}\""), key, value);
     }
 
-    void operator()(const event::Listen& e) const { number("backlog", e.backlog); }
-    void operator()(const event::Unlisten&) const {}
+    void operator()(const event::Listen& e) const
+    {
+        number("backlog", e.backlog);
+        number("backlog_asked", e.asked);
+    }
+    void operator()(const event::Unlisten& e) const { name("why", name_of(e.why)); }
     void operator()(const event::Connect&) const {}
     void operator()(const event::ConnectError& e) const
     {
@@ -87,6 +92,15 @@ struct Keys {
         name("dir", e.sent ? "sent" : "received");
         name("reason", e.reason);
     }
+    void operator()(const event::Retransmit& e) const
+    {
+        name("what", name_of(e.what));
+        number("nth", e.nth);
+        if (e.segments != 1)
+            number("segments", e.segments);
+        if (e.err != 0)
+            name("errno", errno_name(e.err));
+    }
     void operator()(const event::Close& e) const
     {
         number("tx_bytes", e.tx_bytes);
@@ -113,6 +127,13 @@ struct Keys {
                            to_string(l.local.addr), l.local.port);
             if (l.conn != 0)
                 number("conn", l.conn);
+            if (l.owner.known()) {
+                fmt::format_to(out, R"(,"pid":{},"comm":)", l.owner.pid);
+                append_json_string(buffer, l.owner.name());
+            }
+            number("backlog_asked", l.asked);
+            if (l.ended)
+                name("ended", name_of(*l.ended));
             number("births", l.births);
             number("accepts", l.accepts);
             if (l.acceptq_max != 0) {
@@ -158,6 +179,13 @@ struct Keys {
         number("lost_missed", e.lost_missed);
         number("overflows", e.overflows);
         number("accept_errors", e.accept_errors);
+        number("connect_errors", e.connect_errors);
+        number("retransmits", e.retransmits);
+        number("time_wait_in", e.time_wait_in);
+        number("time_wait_out", e.time_wait_out);
+        number("time_wait_overflows", e.time_wait_overflows);
+        if (e.final)
+            fmt::format_to(out, ",\"final\":true");
         if (!e.listeners.empty())
             listeners(e.listeners);
         if (!e.audit.empty())
@@ -177,7 +205,7 @@ public:
         if (!wanted(options_, e))
             return;
         auto& to = out_.buffer();
-        const Keys keys{std::back_inserter(to)};
+        const Keys keys{to};
         to.append(std::string_view(R"({"v":1,"ts":")"));
         append_rfc3339(to, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
         fmt::format_to(keys.out, FMT_COMPILE(R"(","event":"{}","host":{})"), kind_of(e),

@@ -41,9 +41,14 @@ std::string duration(std::uint64_t us)
 struct Detail {
     std::string operator()(const event::Listen& e) const
     {
-        return fmt::format("backlog {}", e.backlog);
+        const bool bounded = e.asked && *e.asked != e.backlog;
+        return fmt::format("backlog {}", e.backlog) +
+               (bounded ? fmt::format(" (asked {})", *e.asked) : "");
     }
-    std::string operator()(const event::Unlisten&) const { return ""; }
+    std::string operator()(const event::Unlisten& e) const
+    {
+        return e.why == event::UnlistenWhy::process_exit ? "process exit" : "closed";
+    }
     std::string operator()(const event::Connect&) const { return ""; }
     std::string operator()(const event::ConnectError& e) const
     {
@@ -109,6 +114,13 @@ struct Detail {
     {
         return fmt::format("{}{}{}", e.sent ? "sent" : "received", e.reason.empty() ? "" : ", ",
                            e.reason);
+    }
+    std::string operator()(const event::Retransmit& e) const
+    {
+        static constexpr std::array<std::string_view, 4> names{"SYN", "SYN-ACK", "data", "FIN"};
+        return fmt::format("{} #{}{}{}", names.at(static_cast<std::size_t>(e.what)), e.nth,
+                           e.segments != 1 ? fmt::format(", {} segments", e.segments) : "",
+                           e.err != 0 ? ", not sent: " + errno_name(e.err) : "");
     }
     std::string operator()(const event::Close& e) const
     {
@@ -197,7 +209,8 @@ public:
         const std::string kind = fmt::format("{:<13}", kind_of(e));
         const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
                          std::holds_alternative<event::Overflow>(e.what) ||
-                         std::holds_alternative<event::AcceptError>(e.what) || e.conn == nullptr;
+                         std::holds_alternative<event::AcceptError>(e.what) ||
+                         std::holds_alternative<event::Retransmit>(e.what) || e.conn == nullptr;
         std::string arrow = "  ";
         if (e.conn != nullptr && e.conn->role == Role::client)
             arrow = "->";

@@ -181,8 +181,8 @@ TEST(cookie, tells_two_connections_of_one_tuple_apart)
         .tell(4ms, client().state(State::fin_wait2, State::close));
     open(story, client().id(2), 2s);
     story.news();
-    story.tell(2004ms, client().id(1).time_wait_out());
-    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE 2000000us", "time_wait 2000ms"));
+    story.tell(2004ms, client().id(1).time_wait_out().detail(TS_TW_REUSED));
+    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE 2000000us", "time_wait reused 2000ms"));
     EXPECT_EQ(story.last().conn->id, 1U);
     story.tell(3s, client().id(2).state(State::established, State::close_wait));
     EXPECT_EQ(story.last().conn->id, 2U);

@@ -147,8 +147,9 @@ TEST(connect_error, a_reset_after_an_unseen_handshake_is_none)
 TEST(connect_error, that_never_got_a_port_is_all_there_is)
 {
     Story story;
-    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
-    EXPECT_THAT(story.news(), ElementsAre("connect_error 0"));
+    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0))
+        .tell(1ms, client().connect_error(EADDRNOTAVAIL).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 99"));
     EXPECT_EQ(story.last().conn->role, Role::client);
     EXPECT_EQ(story.last().actor.pid, curl.pid);
     EXPECT_EQ(story.correlator.summary().alive, 0U);

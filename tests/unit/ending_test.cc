@@ -19,7 +19,7 @@ constexpr State every_state[] = {
 
 End ended(Record<ts_state> r, State held = State::none)
 {
-    return end_of(r.raw, held);
+    return end_of(r.raw, held, {}, true);
 }
 
 // ---- how it ended -----------------------------------------------------------------------------

@@ -18,9 +18,12 @@ std::string known(std::string_view label, const std::optional<T>& us)
 struct Brief {
     std::string operator()(const event::Listen& e) const
     {
-        return fmt::format("listen {}", e.backlog);
+        return fmt::format("listen {}", e.backlog) + known("asked=", e.asked);
     }
-    std::string operator()(const event::Unlisten&) const { return "unlisten"; }
+    std::string operator()(const event::Unlisten& e) const
+    {
+        return fmt::format("unlisten {}", name_of(e.why));
+    }
     std::string operator()(const event::Connect&) const { return "connect"; }
     std::string operator()(const event::ConnectError& e) const
     {
@@ -59,6 +62,11 @@ struct Brief {
     {
         return fmt::format("reset {}{}{}", e.sent ? "sent" : "received",
                            e.reason.empty() ? "" : " ", e.reason);
+    }
+    std::string operator()(const event::Retransmit& e) const
+    {
+        return fmt::format("retransmit {} {} of {}{}", name_of(e.what), e.nth, e.segments,
+                           e.err != 0 ? fmt::format(" err={}", e.err) : "");
     }
     std::string operator()(const event::Close& e) const
     {

@@ -67,6 +67,17 @@ public:
         head().flags |= static_cast<__u8>(f);
         return *this;
     }
+    Record& detail(ts_tw_end why)
+    {
+        head().detail = static_cast<__u8>(why);
+        return *this;
+    }
+    Record& asked(std::uint32_t backlog)
+    {
+        raw.asked = backlog;
+        raw.has_asked = 1;
+        return *this;
+    }
     Record& error(int err)
     {
         head().error = static_cast<__u16>(err);
@@ -163,9 +174,26 @@ public:
     {
         return make<ts_birth>(TS_BIRTH, State::listen, State::syn_recv);
     }
-    [[nodiscard]] Record<ts_queue> listen(std::uint32_t backlog) const
+    [[nodiscard]] Record<ts_listen> listen(std::uint32_t backlog, State from = State::close) const
     {
-        return make<ts_queue>(TS_LISTEN, State::close, State::listen).queue(id_, 0, backlog);
+        return make<ts_listen>(TS_LISTEN, from, State::listen).queue(id_, 0, backlog);
+    }
+    [[nodiscard]] Record<ts_head> connect_error(int err) const
+    {
+        return make<ts_head>(TS_CONNECT_ERROR, State::close, State::close).error(err);
+    }
+    [[nodiscard]] Record<ts_retransmit> retransmit(ts_retransmitted what, std::uint32_t nth,
+                                                   State now = State::established) const
+    {
+        auto r = make<ts_retransmit>(TS_RETRANSMIT, now, now);
+        r.raw.what = what;
+        r.raw.nth = nth;
+        r.raw.segments = 1;
+        return r;
+    }
+    [[nodiscard]] Record<ts_head> time_wait_full(State substate = State::time_wait) const
+    {
+        return make<ts_head>(TS_TIME_WAIT_FULL, substate, substate);
     }
     [[nodiscard]] Record<ts_queue> accept(State now = State::established) const
     {
@@ -208,7 +236,7 @@ public:
     }
     [[nodiscard]] Record<ts_head> time_wait_out(State substate = State::time_wait) const
     {
-        return make<ts_head>(TS_TIME_WAIT_OUT, substate, State::close);
+        return make<ts_head>(TS_TIME_WAIT_OUT, substate, State::close).detail(TS_TW_EXPIRED);
     }
 
 private:
