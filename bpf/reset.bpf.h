@@ -41,20 +41,46 @@ INLINE int count_rst_sent(struct net *net)
     return 0;
 }
 
-/* tcp_v4/v6_send_reset(sk, skb): the answer to a packet; sk is NULL when it found none. A RST
- * is never answered. */
-INLINE int on_send_reset(struct sock *sk, struct sk_buff *skb)
+INLINE struct dst_entry *route_of(struct sk_buff *skb)
+{
+    /* The low bit says that the packet holds no reference (include/linux/skbuff.h). */
+    return (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
+}
+
+/* A RST is never answered. */
+INLINE bool is_rst(struct sk_buff *skb)
 {
     __u8 flags = 0;
     bpf_probe_read_kernel(&flags, 1,
                           BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header) + 13);
-    if (flags & 4) /* RFC 9293, 3.1 */
+    return flags & 4; /* RFC 9293, 3.1 */
+}
+
+INLINE int count_answer(struct sock *sk, struct dst_entry *dst)
+{
+    struct net *net =
+        sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net) : BPF_CORE_READ(dst, dev, nd_net.net);
+    return count_rst_sent(net);
+}
+
+#define RTN_LOCAL 2           /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL 0x80000000U /* include/uapi/linux/ipv6_route.h */
+
+/* tcp_v4_send_reset(sk, skb): the answer to a packet; sk is NULL when it found none. */
+INLINE int on_send_reset4(struct sock *sk, struct sk_buff *skb)
+{
+    struct rtable *route = (void *)route_of(skb);
+    if (is_rst(skb) || (!sk && BPF_CORE_READ(route, rt_type) != RTN_LOCAL))
         return 0;
-    if (sk)
-        return count_rst_sent(BPF_CORE_READ(sk, __sk_common.skc_net.net));
-    /* The low bit says that the packet holds no reference (include/linux/skbuff.h). */
-    struct dst_entry *dst = (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
-    return count_rst_sent(BPF_CORE_READ(dst, dev, nd_net.net));
+    return count_answer(sk, (void *)route);
+}
+
+INLINE int on_send_reset6(struct sock *sk, struct sk_buff *skb)
+{
+    struct rt6_info *route = (void *)route_of(skb);
+    if (is_rst(skb) || (!sk && !(BPF_CORE_READ(route, rt6i_flags) & RTF_LOCAL)))
+        return 0;
+    return count_answer(sk, (void *)route);
 }
 
 /* tcp_send_active_reset(sk, …) */

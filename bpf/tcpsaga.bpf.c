@@ -125,14 +125,6 @@ int BPF_PROG(tramp_sys_accept, int fd)
     return is_want(-result) ? on_accept_error(sock_of_fd(fd), -result) : 0;
 }
 
-/* What both accept4() and io_uring call before 5.19 or so. */
-SEC("fexit/__sys_accept4_file")
-int BPF_PROG(tramp_accept_file, struct file *file)
-{
-    int result = returned(ctx, knobs.args_accept_file);
-    return is_want(-result) ? on_accept_error(sock_of_file(file), -result) : 0;
-}
-
 SEC("fexit/io_accept")
 int BPF_PROG(tramp_io_accept, struct io_kiocb *request)
 {
@@ -182,13 +174,13 @@ int BPF_PROG(tramp_twsk_kill, struct inet_timewait_sock *tw)
 SEC("fentry/tcp_v4_send_reset")
 int BPF_PROG(tramp_send_reset4, struct sock *sk, struct sk_buff *skb)
 {
-    return on_send_reset(sk, skb);
+    return on_send_reset4(sk, skb);
 }
 
 SEC("fentry/tcp_v6_send_reset")
 int BPF_PROG(tramp_send_reset6, struct sock *sk, struct sk_buff *skb)
 {
-    return on_send_reset(sk, skb);
+    return on_send_reset6(sk, skb);
 }
 
 SEC("fentry/tcp_send_active_reset")
@@ -367,20 +359,6 @@ int BPF_KRETPROBE(kret_sys_accept, int result)
     return known && is_want(-result) ? on_accept_error(sock_of_fd(c.first), -result) : 0;
 }
 
-SEC("kprobe/__sys_accept4_file")
-int BPF_KPROBE(kprobe_accept_file, struct file *file)
-{
-    return enter_task(CALL_SYS_ACCEPT, (__u64)file, 0);
-}
-
-SEC("kretprobe/__sys_accept4_file")
-int BPF_KRETPROBE(kret_accept_file, int result)
-{
-    struct task_args c = {};
-    bool known = leave_task(CALL_SYS_ACCEPT, &c);
-    return known && is_want(-result) ? on_accept_error(sock_of_file((void *)c.first), -result) : 0;
-}
-
 SEC("kprobe/io_accept")
 int BPF_KPROBE(kprobe_io_accept, struct io_kiocb *request)
 {
@@ -453,13 +431,13 @@ int BPF_KPROBE(kprobe_twsk_kill, struct inet_timewait_sock *tw)
 SEC("kprobe/tcp_v4_send_reset")
 int BPF_KPROBE(kprobe_send_reset4, struct sock *sk, struct sk_buff *skb)
 {
-    return on_send_reset(sk, skb);
+    return on_send_reset4(sk, skb);
 }
 
 SEC("kprobe/tcp_v6_send_reset")
 int BPF_KPROBE(kprobe_send_reset6, struct sock *sk, struct sk_buff *skb)
 {
-    return on_send_reset(sk, skb);
+    return on_send_reset6(sk, skb);
 }
 
 SEC("kprobe/tcp_send_active_reset")

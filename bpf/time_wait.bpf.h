@@ -113,6 +113,28 @@ INLINE int on_deschedule(struct inet_timewait_sock *tw)
     return 0;
 }
 
+/* Where inet_twsk_deschedule_put is inlined into inet_twsk_purge: the references that it looks
+ * at too. Their place before 5.11, and before 6.18. */
+struct net___5_10 {
+    atomic_t count; /* a refcount_t */
+} __attribute__((preserve_access_index));
+struct ns_common___6_1 {
+    atomic_t count;
+} __attribute__((preserve_access_index));
+
+INLINE bool namespace_is_dying(struct inet_timewait_sock *tw)
+{
+    struct net *net = BPF_CORE_READ(tw, __tw_common.skc_net.net);
+    struct net___5_10 *old = (void *)net;
+    struct ns_common___6_1 *ns = (void *)&net->ns;
+    int references = 1;
+    if (bpf_core_field_exists(old->count))
+        bpf_core_read(&references, sizeof(references), &old->count);
+    else if (bpf_core_field_exists(ns->count))
+        bpf_core_read(&references, sizeof(references), &ns->count);
+    return references == 0;
+}
+
 INLINE int on_twsk_kill(enum access how, struct inet_timewait_sock *tw)
 {
     __u8 detail = TS_TW_EXPIRED;
@@ -120,7 +142,8 @@ INLINE int on_twsk_kill(enum access how, struct inet_timewait_sock *tw)
     if (w && w->ending == (__u64)tw) {
         detail = w->why;
         w->ending = 0;
-    }
+    } else if (namespace_is_dying(tw))
+        detail = TS_TW_PURGED;
     __u8 substate = GET(how, tw, tw_substate);
     return on_small(how, tw, TS_TIME_WAIT_OUT, substate, BPF_TCP_CLOSE, detail);
 }

@@ -10,7 +10,7 @@ build=(
 test=(
     libgtest-dev libgmock-dev
     clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
-    curl nginx python3 iproute2 nftables libbpf-tools
+    liburing-dev curl nginx wrk python3 iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
 

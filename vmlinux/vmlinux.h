@@ -53,6 +53,12 @@ struct net_device {
 struct dst_entry {
     struct net_device *dev;
 };
+struct rtable { /* begins with its dst_entry */
+    __u8 rt_type; /* wider; the value fits */
+};
+struct rt6_info { /* begins with its dst_entry, in a union before 6.6 */
+    __u32 rt6i_flags;
+};
 
 struct sock_common {
     __be32 skc_daddr;

@@ -216,7 +216,6 @@ struct ts_knobs {
     __u32 args_syn_recv;
     __u32 args_send_reset; /* of the tracepoint, without its leading void * */
     __u32 args_sys_accept;
-    __u32 args_accept_file;
     __u32 args_io_accept;
     __u32 args_timewait_packet;
     __u32 args_retransmit;

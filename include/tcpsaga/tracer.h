@@ -45,6 +45,8 @@ public:
     /// Stops recording; what is in the ring stays there for poll().
     void detach();
     [[nodiscard]] KernelLosses losses() const;
+    /// False where the kernel may skip an attached program without telling.
+    [[nodiscard]] bool counts_misses() const;
     /// What every listener's queues turned away, counted in the kernel.
     [[nodiscard]] std::vector<ListenerTotals> listener_totals() const;
     [[nodiscard]] std::vector<NetnsTotals> netns_totals() const;

@@ -235,12 +235,6 @@ constexpr std::array syn_ways{
 
 constexpr Hook sys_accept_leave{"tramp_sys_accept", fexit, "__sys_accept4"};
 constexpr std::array error_tramp{sys_accept_leave, Hook{"tramp_io_accept", fexit, "io_accept"}};
-// io_uring's too before io_accept was split off (Linux 5.19)
-constexpr std::array error_tramp_file{Hook{"tramp_accept_file", fexit, "__sys_accept4_file"}};
-constexpr std::array error_kprobe_file{
-    Hook{"kprobe_accept_file", kprobe, "__sys_accept4_file"},
-    Hook{"kret_accept_file", kretprobe, "__sys_accept4_file"},
-};
 constexpr std::array error_tramp_sys{sys_accept_leave};
 constexpr Hook sys_accept_probe{"kprobe_sys_accept", kprobe, "__sys_accept4"};
 constexpr Hook sys_accept_return{"kret_sys_accept", kretprobe, "__sys_accept4"};
@@ -251,10 +245,8 @@ constexpr std::array error_kprobe_sys{sys_accept_probe, sys_accept_return};
 constexpr std::string_view no_io_uring = "failures of io_uring's accepts";
 constexpr std::array error_ways{
     Alternative{trampoline, error_tramp, ""},
-    Alternative{trampoline, error_tramp_file, ""},
-    Alternative{trampoline, error_tramp_sys, no_io_uring},
+    Alternative{trampoline, error_tramp_sys, no_io_uring}, // io_accept is inlined before 6.1
     Alternative{Mechanism::kprobe, error_kprobe, ""},
-    Alternative{Mechanism::kprobe, error_kprobe_file, ""},
     Alternative{Mechanism::kprobe, error_kprobe_sys, no_io_uring},
     Alternative{tracepoint, accept_tp, no_io_uring},
 };

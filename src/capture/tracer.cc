@@ -33,6 +33,30 @@ struct Attached {
     std::unique_ptr<bpf_link, LinkFree> link;
 };
 
+bool is_probe(const Attached& a)
+{
+    return a.hook->kind == HookKind::kprobe || a.hook->kind == HookKind::kretprobe;
+}
+
+/// Calls that a kprobe was not run for; nullopt before Linux 6.7, which does not tell.
+std::optional<std::uint64_t> missed_hits(const Attached& a)
+{
+    // The head of struct bpf_link_info for a kprobe (include/uapi/linux/bpf.h of 6.7), which
+    // the system's header may not have yet.
+    struct {
+        __u32 type, id, prog_id, pad;
+        __u32 event_type, pad2;
+        __u64 func_name;
+        __u32 name_len, offset;
+        __u64 addr, missed;
+    } link{};
+    __u32 size = sizeof(link);
+    if (bpf_obj_get_info_by_fd(bpf_link__fd(a.link.get()), &link, &size) != 0 ||
+        size < sizeof(link))
+        return std::nullopt;
+    return link.missed;
+}
+
 /// Calls that the kernel did not run the program for, as far as it tells: since 5.12 for
 /// trampolines, 6.1 for tracepoints, 6.7 for kprobes.
 std::uint64_t missed_runs(const Attached& a)
@@ -41,20 +65,7 @@ std::uint64_t missed_runs(const Attached& a)
     __u32 size = sizeof(program);
     if (bpf_obj_get_info_by_fd(bpf_program__fd(a.program), &program, &size) != 0)
         return 0;
-    // The tail of struct bpf_link_info for a kprobe (include/uapi/linux/bpf.h of 6.7), which
-    // the system's header may not have yet.
-    struct {
-        __u32 type, id, prog_id, pad;
-        __u32 event_type, pad2;
-        __u64 func_name;
-        __u32 name_len, offset;
-        __u64 addr, missed, cookie;
-    } link{};
-    size = sizeof(link);
-    const bool probe = a.hook->kind == HookKind::kprobe || a.hook->kind == HookKind::kretprobe;
-    if (!probe || bpf_obj_get_info_by_fd(bpf_link__fd(a.link.get()), &link, &size) != 0)
-        return program.recursion_misses;
-    return program.recursion_misses + link.missed;
+    return program.recursion_misses + (is_probe(a) ? missed_hits(a).value_or(0) : 0);
 }
 
 /// Kernels before 5.11 charge BPF maps to RLIMIT_MEMLOCK. Where it cannot be raised, the
@@ -96,7 +107,6 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
     k.args_syn_recv = kernel.arguments_of("tcp_v4_syn_recv_sock");
     k.args_send_reset = kernel.arguments_of_tracepoint("tcp_send_reset");
     k.args_sys_accept = kernel.arguments_of("__sys_accept4");
-    k.args_accept_file = kernel.arguments_of("__sys_accept4_file");
     k.args_io_accept = kernel.arguments_of("io_accept");
     k.args_timewait_packet = kernel.arguments_of("tcp_timewait_state_process");
     k.args_retransmit = kernel.arguments_of("__tcp_retransmit_skb");
@@ -266,6 +276,13 @@ void Tracer::detach()
 {
     impl_->missed_before_detach = impl_->missed();
     impl_->attached.clear();
+}
+
+bool Tracer::counts_misses() const
+{
+    return std::ranges::all_of(impl_->attached, [](const Attached& a) {
+        return !is_probe(a) || missed_hits(a).has_value();
+    });
 }
 
 KernelLosses Tracer::losses() const

@@ -176,6 +176,7 @@ struct Session {
     Limit limit{*presenter, out, options.count};
     Correlator correlator{correlator_config(), limit};
     KernelLosses told{};
+    bool misses_uncounted = !tracer.counts_misses(); // asked while attached
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
@@ -310,6 +311,7 @@ struct Session {
         AuditContext context;
         const Filter& f = options.filter;
         context.lost = correlator.summary().lost();
+        context.misses_uncounted = misses_uncounted;
         context.filtered = f.family != 0 || !f.ports.empty() || !f.lports.empty() ||
                            !f.rports.empty() || !f.cidrs.empty();
         const bool syn = plan.of(FactId::overflow_syn).hooked();

@@ -153,7 +153,10 @@ void Correlator::on_listen_again(const ts_listen& r)
     if (!c.owner.known())
         c.owner = task_of(h);
     const event::Listen what{r.queue.acceptq_max, r.asked};
-    describe(listener_entry(c), what);
+    event::ListenerSummary& s = listener_entry(c);
+    if (s.acceptq_max == what.backlog && s.asked == what.asked)
+        return; // nginx asks twice
+    describe(s, what);
     emit(c, h.ts_ns, task_of(h), what);
 }
 

@@ -102,6 +102,8 @@ std::string reason_for(const event::AuditRow& row, const AuditContext& context)
         return "filtered";
     if (context.lost > 0)
         return std::to_string(context.lost) + " records lost";
+    if (context.misses_uncounted && row.seen < row.kernel)
+        return "this kernel does not count the kprobes that it skips";
     return "";
 }
 

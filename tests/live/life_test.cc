@@ -305,6 +305,7 @@ TEST_F(Live, TimeWaitEndsUnderTheSameId)
     enter_new_netns(); // the old one goes, and its TIME_WAIT sockets with it
     const json out = saga.wait_for({{"event", "time_wait"}});
     EXPECT_EQ(out["conn"], close["conn"]);
+    EXPECT_EQ(out["why"], "purged");
     EXPECT_TRUE(out.contains("held_ms"));
     const auto events = saga.stop();
     EXPECT_EQ(story(events, close["conn"]),

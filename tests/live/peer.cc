@@ -15,6 +15,16 @@
  * peer starve ADDR PORT LIMIT
  *     stop until continued, then accept with room for LIMIT descriptors; five failures later
  *     says "failed 5" and waits.
+ * peer uring ADDR PORT LIMIT
+ *     the same by io_uring's accept.
+ * peer reuse ADDR PORT BACKLOG
+ *     hold, with SO_REUSEPORT.
+ * peer relisten ADDR PORT BACKLOG AGAIN
+ *     listen; upon SIGUSR1 listen again with the other backlog, upon the next one close the
+ *     listener, upon the third end.
+ * peer fast ADDR PORT
+ *     serve one client of TCP Fast Open; peer hurry ADDR PORT is such a client, twice: only the
+ *     second one has a cookie.
  * peer rush ADDR PORT COUNT
  *     COUNT connects at once; says "connected N refused N" once each is answered or three
  *     seconds have passed, then waits.
@@ -24,6 +34,7 @@
  *     connect, write a byte, wait for the answer, close without having read it.
  */
 #include <arpa/inet.h>
+#include <liburing.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -152,6 +163,88 @@ int starve(const char* addr, int port, int limit)
     return 0;
 }
 
+/// Until five failed for want of a descriptor.
+int starve_uring(const char* addr, int port, int limit)
+{
+    const rlimit few{static_cast<rlim_t>(limit), static_cast<rlim_t>(limit)};
+    const int listener = announce(addr, port);
+    io_uring ring{};
+    if (io_uring_queue_init(4, &ring, 0) != 0)
+        die("io_uring");
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0)
+        die("setrlimit");
+    raise(SIGSTOP); // until its clients are there
+    for (int failed = 0; failed < 5;) {
+        io_uring_prep_accept(io_uring_get_sqe(&ring), listener, nullptr, nullptr, 0);
+        io_uring_submit(&ring);
+        io_uring_cqe* done = nullptr;
+        if (io_uring_wait_cqe(&ring, &done) != 0)
+            die("io_uring");
+        failed += done->res == -EMFILE ? 1 : 0;
+        io_uring_cqe_seen(&ring, done);
+    }
+    std::printf("failed 5\n");
+    std::fflush(stdout);
+    pause();
+    return 0;
+}
+
+int hold_with_others(const char* addr, int port, int backlog)
+{
+    Socket at{};
+    socklen_t size = parse(at, addr, port);
+    const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (bind(listener, &at.any, size) != 0 || listen(listener, backlog) != 0)
+        die("listen");
+    getsockname(listener, &at.any, &size);
+    std::printf("port %d\n", ntohs(at.v4.sin_port));
+    std::fflush(stdout);
+    pause();
+    return 0;
+}
+
+int relisten(const char* addr, int port, int backlog, int again)
+{
+    sigset_t signals{};
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    const int listener = announce(addr, port, backlog);
+    int number = 0;
+    sigwait(&signals, &number);
+    if (listen(listener, again) != 0)
+        die("listen");
+    sigwait(&signals, &number);
+    close(listener);
+    return sigwait(&signals, &number);
+}
+
+int serve_fast(const char* addr, int port)
+{
+    const int listener = announce(addr, port);
+    const int most = 16;
+    if (setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &most, sizeof(most)) != 0)
+        die("TCP_FASTOPEN");
+    for (int i = 0; i < 2; i++)
+        exchange_as_server(accept(listener, nullptr, nullptr));
+    return 0;
+}
+
+int hurry(const char* addr, int port)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    for (int i = 0; i < 2; i++) {
+        const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char byte = 'x';
+        if (sendto(fd, &byte, 1, MSG_FASTOPEN, &to.any, size) != 1 || read(fd, &byte, 1) != 1)
+            die("exchange");
+        close(fd);
+    }
+    return 0;
+}
+
 int rush(const char* addr, int port, int count)
 {
     Socket to{};
@@ -275,6 +368,16 @@ int main(int argc, char** argv)
         return slow(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]));
     if (what == "starve" && argc == 5)
         return starve(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "uring" && argc == 5)
+        return starve_uring(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "reuse" && argc == 5)
+        return hold_with_others(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "relisten" && argc == 6)
+        return relisten(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]));
+    if (what == "fast" && argc == 4)
+        return serve_fast(argv[2], std::atoi(argv[3]));
+    if (what == "hurry" && argc == 4)
+        return hurry(argv[2], std::atoi(argv[3]));
     if (what == "rush" && argc == 5)
         return rush(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "flood" && argc == 5)

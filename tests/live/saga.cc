@@ -96,6 +96,15 @@ std::vector<json> Saga::stop()
     return all();
 }
 
+long Saga::resident_kb() const
+{
+    std::ifstream file("/proc/" + std::to_string(process_.pid()) + "/status");
+    for (std::string line; std::getline(file, line);)
+        if (long kb = 0; std::sscanf(line.c_str(), "RssAnon: %ld", &kb) == 1)
+            return kb;
+    return 0;
+}
+
 std::string Saga::said() const
 {
     std::string text;
@@ -149,11 +158,34 @@ std::string attach()
 
 bool sees_time_wait_exit()
 {
-    static const bool sees = [] {
+    return has_hook("time_wait_exit");
+}
+
+bool has_hook(const std::string& fact)
+{
+    static const std::string said = [] {
         const Saga saga;
-        return saga.said().find("without time_wait_exit") == std::string::npos;
+        return saga.said();
     }();
-    return sees;
+    return said.find("without " + fact) == std::string::npos &&
+           said.find("tcpsaga: " + fact + " by ") == std::string::npos;
+}
+
+void expect_audit_exact(const std::vector<json>& events)
+{
+    const json& summary = events.back();
+    ASSERT_TRUE(summary.contains("audit")) << summary;
+    EXPECT_GE(summary["audit"].size(), 6U);
+    // The kernel does not run a program that interrupts, or preempts, itself; it counts them,
+    // and the audit says so.
+    const bool missed = summary["lost_missed"] > 0;
+    for (const json& row : summary["audit"]) {
+        const std::string why = row.value("why", "");
+        const bool uncounted = why == "this kernel does not count the kprobes that it skips";
+        EXPECT_TRUE(row["kernel"] == row["seen"] || (missed && !why.empty()) || uncounted ||
+                    why == "no hook")
+            << row;
+    }
 }
 
 Counters read_counters()

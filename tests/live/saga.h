@@ -30,6 +30,8 @@ public:
     /// The text of standard error.
     [[nodiscard]] std::string said() const;
     Process& process() { return process_; }
+    /// Its resident memory now, without what it shares with others.
+    [[nodiscard]] long resident_kb() const;
 
 private:
     Process process_;
@@ -48,10 +50,15 @@ std::string peer_path();
 std::string attach();
 /// False where the mechanism has no hook for the end of TIME_WAIT.
 bool sees_time_wait_exit();
+/// A hook tells this fact (a name of `check`), and nothing of it is lost.
+bool has_hook(const std::string& fact);
 
 /// Kernel counters of this network namespace: "Tcp.ActiveOpens", "TcpExt.ListenDrops".
 using Counters = std::map<std::string, std::uint64_t>;
 Counters read_counters();
+/// Every row of the audit: no difference but for programs that the kernel says it skipped, or
+/// may skip without saying so, and for what no hook tells.
+void expect_audit_exact(const std::vector<json>& events);
 std::uint64_t delta(const Counters& before, const Counters& after, const std::string& name);
 
 /// Moves the calling thread, and what it starts, to a new network namespace with its own

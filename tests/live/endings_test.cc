@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* How connections end, and those that never came to be. */
+#include "saga.h"
+
+namespace live {
+namespace {
+
+/// Nobody answers: each SYN is told, and the kernel counts as many.
+TEST_F(Live, SynsThatAreLost)
+{
+    // RFC 5737. What goes there comes in again and is nobody's: dropped without a word.
+    ASSERT_EQ(run({"ip", "route", "add", "192.0.2.0/24", "dev", "lo"}).exit_code, 0);
+    set_sysctl("net/ipv4/tcp_syn_retries", "1");
+    Saga saga;
+    Process client({peer_path(), "storm", "192.0.2.7", "80", "1"});
+    EXPECT_EQ(client.wait(), 1);
+    const json end = saga.wait_for({{"event", "close"}});
+    EXPECT_EQ(end["end"], "timeout");
+    // How many tcp_syn_retries allows differs by kernel: 6.5 began to count anew.
+    const auto sent = read_counters()["TcpExt.TCPSynRetrans"];
+    EXPECT_GT(sent, 0U);
+    EXPECT_EQ(end["retransmits"], sent);
+    EXPECT_GE(end["duration_us"], 2'000'000);
+    const auto events = saga.stop();
+    const auto again = select(events, {{"event", "retransmit"}});
+    ASSERT_EQ(again.size(), sent);
+    for (std::size_t i = 0; i < sent; i++) {
+        EXPECT_EQ(again[i]["what"], "syn");
+        EXPECT_EQ(again[i]["nth"], i + 1);
+        EXPECT_EQ(again[i]["conn"], end["conn"]);
+        EXPECT_FALSE(again[i].contains("errno"));
+    }
+    const auto errors = select(events, {{"event", "connect_error"}});
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_EQ(errors[0]["errno"], "ETIMEDOUT");
+    EXPECT_EQ(errors[0]["pid"], client.pid());
+    expect_audit_exact(events);
+}
+
+/// One port, and a TIME_WAIT on it: no port is left, until it may be used again.
+TEST_F(Live, PortsThatAreAllTaken)
+{
+    const bool why_is_seen = has_hook("connect_error");
+    Saga saga;
+    Server server("127.0.0.1", {"2"}); // has its own port before there is only one
+    set_sysctl("net/ipv4/ip_local_port_range", "40000 40000");
+    set_sysctl("net/ipv4/tcp_tw_reuse", "0");
+    const std::vector<std::string> connect{peer_path(), "storm", "127.0.0.1",
+                                           std::to_string(server.port), "1"};
+    ASSERT_EQ(run(connect).exit_code, 0);
+    const json first = saga.wait_for({{"event", "close"}, {"role", "client"}});
+    Process refused(connect);
+    ASSERT_EQ(refused.wait(), 1);
+    const json error = saga.wait_for({{"event", "connect_error"}});
+    EXPECT_EQ(error["pid"], refused.pid());
+    EXPECT_EQ(error["raddr"], "127.0.0.1");
+    EXPECT_EQ(error["rport"], server.port);
+    EXPECT_FALSE(error.contains("lport"));
+    if (why_is_seen) {
+        EXPECT_EQ(error["errno"], "EADDRNOTAVAIL");
+    }
+    // It may after a second (net/ipv4/tcp_ipv4.c, tcp_twsk_unique).
+    set_sysctl("net/ipv4/tcp_tw_reuse", "1");
+    int errors = 1;
+    while (run(connect).exit_code != 0)
+        errors++;
+    const auto events = saga.stop();
+    EXPECT_EQ(select(events, {{"event", "connect_error"}}).size(), errors);
+    if (sees_time_wait_exit()) {
+        const auto out = select(events, {{"event", "time_wait"}});
+        ASSERT_EQ(out.size(), 1U);
+        EXPECT_EQ(out[0]["why"], "reused");
+        EXPECT_EQ(out[0]["conn"], first["conn"]);
+    }
+    expect_audit_exact(events);
+}
+
+/// No route: there is nothing but the error.
+TEST_F(Live, ConnectWithoutARoute)
+{
+    if (!has_hook("connect_error"))
+        GTEST_SKIP() << "SKIPPED: " << attach() << " sees no connect that has no route";
+    Saga saga;
+    Process v4({peer_path(), "storm", "192.0.2.7", "80", "1"});
+    Process v6({peer_path(), "storm", "2001:db8::7", "80", "1"});
+    EXPECT_EQ(v4.wait() + v6.wait(), 2);
+    const auto events = saga.stop();
+    ASSERT_EQ(events.size(), 3U); // and the summary
+    for (const json& e : {events[0], events[1]}) {
+        EXPECT_EQ(e["event"], "connect_error") << e;
+        EXPECT_EQ(e["errno"], "ENETUNREACH") << e;
+        EXPECT_EQ(e["pid"], e["family"] == "ipv4" ? v4.pid() : v6.pid()) << e;
+        EXPECT_EQ(e["raddr"], e["family"] == "ipv4" ? "192.0.2.7" : "2001:db8::7") << e;
+        EXPECT_EQ(e["rport"], 80) << e;
+    }
+}
+
+TEST_F(Live, NoRoomForTimeWait)
+{
+    if (!has_hook("time_wait"))
+        GTEST_SKIP() << "SKIPPED: " << attach() << " does not see tcp_max_tw_buckets overflow";
+    set_sysctl("net/ipv4/tcp_max_tw_buckets", "10");
+    Saga saga;
+    Server server("127.0.0.1", {"50"});
+    Process client({peer_path(), "storm", "127.0.0.1", std::to_string(server.port), "50"});
+    ASSERT_EQ(client.wait(), 0);
+    ASSERT_EQ(server.process.wait(), 0);
+    const auto events = saga.stop();
+    const auto overflows = select(events, {{"event", "time_wait"}, {"why", "overflow"}});
+    EXPECT_GT(overflows.size(), 0U);
+    EXPECT_EQ(overflows.size(), read_counters()["TcpExt.TCPTimeWaitOverflow"]);
+    EXPECT_EQ(select(events, {{"event", "close"}, {"role", "client"}}).size(), 50U);
+    expect_audit_exact(events);
+}
+
+TEST_F(Live, AProcessThatDiesIsNoClose)
+{
+    Saga saga;
+    Server server("127.0.0.1", {"1"});
+    Process client({peer_path(), "rush", "127.0.0.1", std::to_string(server.port), "1"});
+    client.wait_out([](const std::string& l) { return l == "connected 1 refused 0"; });
+    client.send(SIGKILL);
+    client.wait();
+    const json end = saga.wait_for({{"event", "close"}, {"role", "client"}});
+    EXPECT_EQ(end["end"], "process_exit");
+    EXPECT_EQ(end["closed_by"], "local");
+    EXPECT_EQ(end["pid"], client.pid());
+    const json other = saga.wait_for({{"event", "close"}, {"role", "server"}});
+    EXPECT_EQ(other["closed_by"], "remote");
+    EXPECT_EQ(other["end"], "fin");
+}
+
+} // namespace
+} // namespace live
