@@ -2,8 +2,9 @@
 #pragma once
 /*
  * Retransmissions. The kernel counts a segment as retransmitted before it hands it down, also
- * when this host then refuses to send it (a local packet filter): the tracepoint does not tell
- * those before 6.15, the function's growth of total_retrans does.
+ * when this host then refuses to send it (a local packet filter). Before 6.15 the tracepoint
+ * (whose third argument is the error since) does not tell those: the function's result and the
+ * growth of total_retrans do.
  */
 #include "state.bpf.h"
 
@@ -53,7 +54,15 @@ INLINE int tell_retransmit(enum access how, struct sock *sk, struct sk_buff *skb
     return 0;
 }
 
-/* __tcp_retransmit_skb(sk, skb, …) */
+/* tcp:tcp_retransmit_skb. error: a result, positive when it was sent all the same */
+INLINE int on_retransmit(enum access how, struct sock *sk, struct sk_buff *skb, int error)
+{
+    __u16 segments = 0;
+    bpf_core_read(&segments, 2, &((struct tcp_skb_cb *)skb->cb)->tcp_gso_segs);
+    return tell_retransmit(how, sk, skb, segments, error < 0 ? -error : 0);
+}
+
+/* tcp_retransmit_skb(sk, skb, …) */
 INLINE int enter_retransmit(enum access how, struct sock *sk)
 {
     struct tcp_sock *tp = as_tcp(how, sk);
@@ -73,15 +82,8 @@ INLINE int leave_retransmit(enum access how, struct sock *sk, struct sk_buff *sk
         return 0;
     r->sk = 0;
     __u32 segments = GET(how, tp, total_retrans) - r->before;
-    return segments ? tell_retransmit(how, sk, skb, segments, error < 0 ? -error : 0) : 0;
-}
-
-/* tcp:tcp_retransmit_skb */
-INLINE int on_retransmit(enum access how, struct sock *sk, struct sk_buff *skb)
-{
-    __u16 segments = 0;
-    bpf_core_read(&segments, 2, &((struct tcp_skb_cb *)skb->cb)->tcp_gso_segs);
-    return tell_retransmit(how, sk, skb, segments, 0);
+    bool told = error >= 0 || knobs.args_tp_retransmit == 3;
+    return told || !segments ? 0 : tell_retransmit(how, sk, skb, segments, -error);
 }
 
 /* tcp:tcp_retransmit_synack: sk is the listener, or the child of a Fast Open. */

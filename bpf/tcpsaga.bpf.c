@@ -189,13 +189,13 @@ int BPF_PROG(tramp_active_reset, struct sock *sk)
     return on_send_active_reset(sk);
 }
 
-SEC("fentry/__tcp_retransmit_skb")
+SEC("fentry/tcp_retransmit_skb")
 int BPF_PROG(tramp_retransmit, struct sock *sk)
 {
     return enter_retransmit(DIRECT, sk);
 }
 
-SEC("fexit/__tcp_retransmit_skb")
+SEC("fexit/tcp_retransmit_skb")
 int BPF_PROG(tramp_retransmit_done, struct sock *sk, struct sk_buff *skb)
 {
     return leave_retransmit(DIRECT, sk, skb, returned(ctx, knobs.args_retransmit));
@@ -446,14 +446,14 @@ int BPF_KPROBE(kprobe_active_reset, struct sock *sk)
     return on_send_active_reset(sk);
 }
 
-SEC("kprobe/__tcp_retransmit_skb")
+SEC("kprobe/tcp_retransmit_skb")
 int BPF_KPROBE(kprobe_retransmit, struct sock *sk, struct sk_buff *skb)
 {
     enter_retransmit(PROBED, sk);
     return enter_either(CALL_RETRANSMIT, sk, skb, NULL);
 }
 
-SEC("kretprobe/__tcp_retransmit_skb")
+SEC("kretprobe/tcp_retransmit_skb")
 int BPF_KRETPROBE(kret_retransmit, int error)
 {
     struct call *c = leave_either(CALL_RETRANSMIT);
@@ -514,15 +514,17 @@ int raw_receive_reset(struct bpf_raw_tracepoint_args *ctx)
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
-int BPF_PROG(tp_retransmit, struct sock *sk, struct sk_buff *skb)
+int tp_retransmit(__u64 *ctx)
 {
-    return on_retransmit(DIRECT, sk, skb);
+    int error = knobs.args_tp_retransmit == 3 ? (int)CTX_SLOT(ctx, 2) : 0;
+    return on_retransmit(DIRECT, (void *)CTX_SLOT(ctx, 0), (void *)CTX_SLOT(ctx, 1), error);
 }
 
 SEC("raw_tp/tcp_retransmit_skb")
 int raw_retransmit(struct bpf_raw_tracepoint_args *ctx)
 {
-    return on_retransmit(PROBED, (void *)ctx->args[0], (void *)ctx->args[1]);
+    int error = knobs.args_tp_retransmit == 3 ? ctx->args[2] : 0;
+    return on_retransmit(PROBED, (void *)ctx->args[0], (void *)ctx->args[1], error);
 }
 
 SEC("tp_btf/tcp_retransmit_synack")

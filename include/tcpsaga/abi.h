@@ -219,6 +219,7 @@ struct ts_knobs {
     __u32 args_io_accept;
     __u32 args_timewait_packet;
     __u32 args_retransmit;
+    __u32 args_tp_retransmit; /* of the tracepoint */
     __u32 args_twsk_alloc;
     __u32 args_connect;
     __u32 args_sys_listen;

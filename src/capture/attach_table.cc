@@ -179,15 +179,18 @@ constexpr std::array count_ways{
     Alternative{Mechanism::kprobe, count_kprobe, ""},
 };
 
+constexpr Hook retransmitted{"tp_retransmit", tp_btf, "tcp_retransmit_skb"};
 constexpr std::array retransmit_tramp{
-    Hook{"tramp_retransmit", fentry, "__tcp_retransmit_skb"},
-    Hook{"tramp_retransmit_done", fexit, "__tcp_retransmit_skb"},
+    retransmitted,
+    Hook{"tramp_retransmit", fentry, "tcp_retransmit_skb"},
+    Hook{"tramp_retransmit_done", fexit, "tcp_retransmit_skb"},
 };
 constexpr std::array retransmit_kprobe{
-    Hook{"kprobe_retransmit", kprobe, "__tcp_retransmit_skb"},
-    Hook{"kret_retransmit", kretprobe, "__tcp_retransmit_skb"},
+    Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"},
+    Hook{"kprobe_retransmit", kprobe, "tcp_retransmit_skb"},
+    Hook{"kret_retransmit", kretprobe, "tcp_retransmit_skb"},
 };
-constexpr std::array retransmit_tp{Hook{"tp_retransmit", tp_btf, "tcp_retransmit_skb"}};
+constexpr std::array retransmit_tp{retransmitted};
 constexpr std::array retransmit_raw{Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"}};
 constexpr std::string_view no_refused =
     "before Linux 6.15: retransmissions that this host itself refuses to send";

@@ -109,7 +109,8 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
     k.args_sys_accept = kernel.arguments_of("__sys_accept4");
     k.args_io_accept = kernel.arguments_of("io_accept");
     k.args_timewait_packet = kernel.arguments_of("tcp_timewait_state_process");
-    k.args_retransmit = kernel.arguments_of("__tcp_retransmit_skb");
+    k.args_retransmit = kernel.arguments_of("tcp_retransmit_skb");
+    k.args_tp_retransmit = kernel.arguments_of_tracepoint("tcp_retransmit_skb");
     k.args_twsk_alloc = kernel.arguments_of("inet_twsk_alloc");
     k.args_connect = kernel.arguments_of("tcp_v4_connect");
     k.args_sys_listen = kernel.arguments_of("__sys_listen");

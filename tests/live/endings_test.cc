@@ -37,6 +37,28 @@ TEST_F(Live, SynsThatAreLost)
     expect_audit_exact(events);
 }
 
+/// This host itself refuses to send the SYNs.
+TEST_F(Live, SynsThatAreRefusedHere)
+{
+    if (run({"nft", "add", "table", "inet", "t"}).exit_code != 0)
+        GTEST_SKIP() << "SKIPPED: this kernel has no nftables";
+    run({"nft", "add", "chain", "inet", "t", "out", "{ type filter hook output priority 0; }"});
+    ASSERT_EQ(
+        run({"nft", "add", "rule", "inet", "t", "out", "tcp", "dport", "81", "drop"}).exit_code, 0);
+    set_sysctl("net/ipv4/tcp_syn_retries", "1");
+    Saga saga;
+    EXPECT_EQ(run({peer_path(), "storm", "127.0.0.1", "81", "1"}).exit_code, 1);
+    const auto events = saga.stop();
+    const auto again = select(events, {{"event", "retransmit"}});
+    if (has_hook("retransmit")) {
+        EXPECT_EQ(again.size(), read_counters()["TcpExt.TCPSynRetrans"]);
+        EXPECT_GT(again.size(), 0U);
+    }
+    for (const json& e : again)
+        EXPECT_EQ(e["errno"], "EPERM") << e;
+    expect_audit_exact(events);
+}
+
 /// One port, and a TIME_WAIT on it: no port is left, until it may be used again.
 TEST_F(Live, PortsThatAreAllTaken)
 {

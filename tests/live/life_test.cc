@@ -2,9 +2,9 @@
 /* Real connections, from bind to TIME_WAIT, as the kernel and the peers report them. */
 #include <sys/utsname.h>
 
-#include <fstream>
 #include <set>
 
+#include "nginx.h"
 #include "saga.h"
 
 namespace live {
@@ -129,35 +129,15 @@ TEST_P(Web, CurlAgainstPython)
 TEST_P(Web, CurlAgainstNginx)
 {
     Saga saga;
-    const auto port = free_port();
-    char folder[] = "/tmp/tcpsaga-nginx-XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    const std::string base = folder;
-    const std::string host = v6() ? "[::1]" : GetParam();
-    std::ofstream(base + "/index.html") << std::string(100'000, 'n');
-    std::ofstream(base + "/nginx.conf")
-        << "daemon off; worker_processes 1; pid " << base << "/pid; error_log stderr;\n"
-        << "user root; events {}\n"
-        << "http { log_format bytes '$request_length $bytes_sent';\n"
-        << " access_log " << base << "/access.log bytes; client_body_temp_path " << base
-        << "/a; proxy_temp_path " << base << "/b; fastcgi_temp_path " << base
-        << "/c; uwsgi_temp_path " << base << "/d; scgi_temp_path " << base << "/e;\n"
-        << " server { listen " << host << ":" << port << "; root " << base << "; } }\n";
-    Process server({"nginx", "-c", base + "/nginx.conf"});
-    saga.wait_for({{"event", "listen"}, {"lport", port}});
-    const Curl c = curl(url(port, "/index.html"));
-    expect_story(saga, port, c, server.pid(), "nginx", "nginx");
+    Nginx server(v6() ? "[::1]" : GetParam());
+    saga.wait_for({{"event", "listen"}, {"lport", server.port()}});
+    const Curl c = curl(server.url());
+    expect_story(saga, server.port(), c, server.pid(), "nginx", "nginx");
     // The worker accepts, not the master that listens.
-    EXPECT_NE(saga.wait_for({{"event", "accept"}, {"lport", port}})["pid"], server.pid());
+    EXPECT_EQ(saga.wait_for({{"event", "accept"}, {"lport", server.port()}})["pid"],
+              server.worker());
     saga.stop();
-    server.send(SIGQUIT);
-    server.wait();
-    std::uint64_t request = 0;
-    std::uint64_t sent = 0;
-    std::ifstream(base + "/access.log") >> request >> sent;
-    EXPECT_EQ(request, c.sent);
-    EXPECT_EQ(sent, c.received);
-    run({"rm", "-r", base});
+    EXPECT_EQ(server.stop(), std::to_string(c.sent) + " " + std::to_string(c.received) + "\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(Family, Web, testing::Values("127.0.0.1", "::1"),

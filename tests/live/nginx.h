@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <string>
+
+#include "saga.h"
+
+namespace live {
+
+/// An nginx of our own with one worker, in a folder that goes with it. Serves /index.html,
+/// 100,000 bytes.
+class Nginx {
+public:
+    /// `host`: as in a URL; `listen`: more words of its listen directive; `settings`: more
+    /// lines at the top of its configuration.
+    explicit Nginx(const std::string& host, const std::string& listen = "",
+                   const std::string& settings = "");
+    ~Nginx();
+    Nginx(const Nginx&) = delete;
+    Nginx& operator=(const Nginx&) = delete;
+
+    [[nodiscard]] pid_t pid() const { return process_.pid(); } ///< of the master, which listens
+    /// The worker's, which accepts.
+    [[nodiscard]] pid_t worker() const;
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+    [[nodiscard]] std::string url() const;
+    /// Ends it, and returns what it logged of each request: its bytes, those sent.
+    std::string stop();
+
+private:
+    std::string folder_;
+    std::string host_;
+    std::uint16_t port_ = free_port();
+    Process process_;
+};
+
+} // namespace live
