@@ -126,7 +126,8 @@ private:
     Connection& create(const ts_head& h);
     Connection* find_listener(std::uint64_t id, const ts_head& child);
     void adopt_owner(Connection& child, const Connection* listener);
-    [[nodiscard]] bool closed_before(std::uint64_t id) const;
+    void note_closed(const ts_head& h);
+    [[nodiscard]] bool closed_before(const ts_head& h) const;
     void forget(const Connection& c);
     void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
 
@@ -143,13 +144,12 @@ private:
     using ListenerKey = std::tuple<std::uint32_t, std::uint16_t, std::uint64_t>;
     std::map<ListenerKey, event::ListenerSummary> listeners_; ///< by netns, port, listener's id
     std::map<std::uint32_t, SeenCounts> seen_;
-    std::map<std::pair<std::uint64_t, std::uint32_t>, std::array<std::uint64_t, TS_LIMITED_KINDS>>
-        told_;                                      ///< by listener id and namespace, of each kind
-    std::array<std::uint64_t, 64> closed_lately_{}; // ids as in ts_head
+    using SocketKey = std::pair<std::uint64_t, std::uint32_t>; // id as in ts_head, namespace
+    std::map<SocketKey, std::array<std::uint64_t, TS_LIMITED_KINDS>> told_; ///< of each kind
+    std::array<SocketKey, 64> closed_lately_{};
     std::size_t next_closed_ = 0;
-    std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint32_t>
-        polled_;          ///< sk_drops at the last look, by cookie and namespace
-    bool looked_ = false; ///< on_polled() was called
+    std::map<SocketKey, std::uint32_t> polled_; ///< sk_drops at the last look
+    bool looked_ = false;                       ///< on_polled() was called
     std::uint64_t malformed_ = 0;
     std::uint64_t next_own_id_;
 };

@@ -122,6 +122,12 @@ struct ListenerSummary {
     std::optional<std::uint32_t> asked; ///< the backlog that listen() asked for
     std::optional<UnlistenWhy> ended;   ///< nullopt while it listens
     Histogram handshake_us, accept_wait_us;
+
+    /// No hook may have told how deep its queue was.
+    [[nodiscard]] bool depth_known() const
+    {
+        return acceptq_max != 0 && (acceptq_high != 0 || births == 0);
+    }
 };
 struct Summary {
     std::uint64_t opens = 0;   ///< SYNs sent for a new connection (ActiveOpens)

@@ -129,7 +129,7 @@ void tell_listeners(std::vector<event::ListenerSummary> listeners)
     for (std::size_t i = 0; i < std::min(listeners.size(), most); i++) {
         const event::ListenerSummary& l = listeners[i];
         std::string depth;
-        if (l.acceptq_max != 0)
+        if (l.depth_known())
             depth = fmt::format(", queue up to {} of {}", l.acceptq_high, l.acceptq_max);
         say("listener {}:{}: {} accepted of {}{}; handshake {}; accept wait {}",
             to_string(l.local.addr), l.local.port, l.accepts, l.births, depth,

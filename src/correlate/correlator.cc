@@ -67,11 +67,12 @@ void Correlator::on_state(const ts_state& r)
     if (new_of(h) == State::syn_sent)
         return begin_active_open(h);
     const bool from_syn_sent = old_of(h) == State::syn_sent;
-    if (from_syn_sent && new_of(h) == State::close && never_left(h))
-        return on_no_syn(h);
     const Connection* known = find(h);
     const bool unknown = known == nullptr;
-    if (unknown ? new_of(h) == State::close && closed_before(h.id)
+    const bool told = !unknown && known->state == State::syn_sent && !known->port_pending;
+    if (from_syn_sent && new_of(h) == State::close && never_left(h) && !told)
+        return on_no_syn(h);
+    if (unknown ? new_of(h) == State::close && closed_before(h)
                 : known->closed || (!known->port_pending && known->state == new_of(h)))
         return; // told twice: a preempted program and its relief (bpf/state.bpf.h)
     count_state(h);
@@ -166,7 +167,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     counts_.closes++;
     emit(c, h.ts_ns, task, life);
     c.closed = true;
-    closed_lately_.at(next_closed_++ % closed_lately_.size()) = h.id;
+    note_closed(h);
     if (held == State::none || !config_.time_wait_exit_seen)
         return forget(c);
     if (c.held_since_ns == 0)

@@ -34,8 +34,7 @@ void Correlator::begin_active_open(const ts_head& h)
 void Correlator::on_connect_error(const ts_head& h)
 {
     Connection c;
-    if ((h.id & address_bit) == 0)
-        c.id = h.id;
+    c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
     c.kernel_id = h.id;
     c.tuple = tuple_of(h);
     c.family = h.family;
@@ -51,13 +50,11 @@ void Correlator::on_connect_error(const ts_head& h)
 /// that is seen.
 void Correlator::on_no_syn(const ts_head& h)
 {
-    Connection& c = find_or_adopt(h);
-    c.role = Role::client;
-    if (!config_.connect_error_seen && config_.filter.passes(c.tuple, c.family)) {
-        counts_.connect_errors++;
-        emit(c, h.ts_ns, task_of(h), event::ConnectError{h.error});
-    }
-    forget(c);
+    // Under its cookie there may be the TIME_WAIT of the connection before it: that stays.
+    if (const Connection* held_back = find(h); held_back != nullptr && held_back->port_pending)
+        forget(*held_back);
+    if (!config_.connect_error_seen)
+        on_connect_error(h);
 }
 
 /// The local port is known now: tells the start that was held back. False when the filter
@@ -183,9 +180,11 @@ void Correlator::end_listener(Connection& c, const ts_head& h)
     c.state = State::listen;
     const auto why =
         (h.flags & TS_EXITING) != 0 ? event::UnlistenWhy::process_exit : event::UnlistenWhy::closed;
-    listener_entry(c).ended = why;
+    if (event::ListenerSummary& s = listener_entry(c); s.netns != 0)
+        s.ended = why;
     change(c, h, State::close);
     emit(c, h.ts_ns, task_of(h), event::Unlisten{why});
+    note_closed(h);
     forget(c);
 }
 
@@ -219,9 +218,14 @@ void Correlator::on_accept(const ts_queue& r)
         forget(c);
 }
 
-bool Correlator::closed_before(std::uint64_t id) const
+void Correlator::note_closed(const ts_head& h)
 {
-    return std::ranges::find(closed_lately_, id) != closed_lately_.end();
+    closed_lately_.at(next_closed_++ % closed_lately_.size()) = {h.id, h.netns};
+}
+
+bool Correlator::closed_before(const ts_head& h) const
+{
+    return std::ranges::find(closed_lately_, SocketKey{h.id, h.netns}) != closed_lately_.end();
 }
 
 } // namespace tcpsaga

@@ -41,9 +41,12 @@ event::ListenerSummary& Correlator::listener_entry(const Connection& listener)
 
 void Correlator::describe(event::ListenerSummary& s, const event::Listen& what)
 {
+    if (s.netns == 0)
+        return;
     s.acceptq_max = what.backlog;
     if (what.asked)
         s.asked = what.asked;
+    s.ended.reset(); // the same socket may listen again
 }
 
 /// A child of `listener` (null: not known) is about to be queued; `queue` as it was before.

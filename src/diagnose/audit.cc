@@ -140,7 +140,7 @@ std::vector<event::AuditRow> audit(const CounterReading& start, const CounterRea
         const ProcCounters* last = &of_namespace(start.after, netns);
         // Counters never fall: then the inode number is another namespace's now.
         const bool is_new = std::ranges::any_of(counterparts, [&](const Counterpart& c) {
-            return value_of(late, c) < value_of(*last, c);
+            return value_of(late, c) < std::max(value_of(*first, c), value_of(*last, c));
         });
         if (is_new)
             first = last = &zero;

@@ -136,10 +136,10 @@ struct Keys {
                 name("ended", name_of(*l.ended));
             number("births", l.births);
             number("accepts", l.accepts);
-            if (l.acceptq_max != 0) {
+            if (l.depth_known())
                 number("acceptq_high", l.acceptq_high);
+            if (l.acceptq_max != 0)
                 number("acceptq_max", l.acceptq_max);
-            }
             percentiles("handshake_us", l.handshake_us);
             percentiles("accept_wait_us", l.accept_wait_us);
             fmt::format_to(out, "}}");

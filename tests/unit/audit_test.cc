@@ -229,5 +229,101 @@ TEST(audit, a_counter_that_fell_is_of_a_new_namespace)
         EXPECT_EQ(row.kernel, row.seen) << row.counter;
 }
 
+// The old one went and the new one came between the two readings at the start.
+TEST(audit, a_counter_that_fell_while_it_was_read_is_of_a_new_namespace)
+{
+    SeenCounts more = some();
+    more.passive_opens = 99;
+    const CounterReading start{{{ns, plus(counted(), 1'000'000'000)}}, {}};
+    const CounterReading end{{{ns, counted()}}, {{ns, counted()}}};
+    const auto rows = audit(start, end, {{ns, more}}, {});
+    EXPECT_EQ(row_of(rows, "Tcp.ActiveOpens").kernel, 1U);
+    EXPECT_EQ(row_of(rows, "Tcp.PassiveOpens").kernel, 2U);
+    EXPECT_TRUE(row_of(rows, "Tcp.PassiveOpens").unexplained());
+}
+
+TEST(audit, counts_drops_that_were_found_by_looking)
+{
+    SeenCounts s;
+    s.polled_drops = 5;
+    s.other_drops = 10;
+    const auto rows = audited({}, {{ns, {{"TcpExt.ListenDrops", 15}}}}, {{ns, s}}, {});
+    EXPECT_EQ(row_of(rows, "TcpExt.ListenDrops").seen, 15U);
+}
+
+// Small sockets that are made for 4 s or less count in TWKilled.
+TEST(audit, time_waits_of_both_kinds_are_one_counter)
+{
+    ProcCounters split = counted();
+    split["TcpExt.TW"] = 300;
+    split["TcpExt.TWKilled"] = 1;
+    const auto rows = audited({{ns, {}}}, {{ns, split}}, {{ns, some()}}, {});
+    EXPECT_EQ(row_of(rows, "TcpExt.TW+TWKilled").kernel, 301U);
+    EXPECT_EQ(row_of(rows, "TcpExt.TW+TWKilled").seen, 301U);
+}
+
+TEST(audit, time_waits_are_counted_where_the_kernel_does)
+{
+    AuditContext context;
+    const auto seen = [&] {
+        const auto rows = audited({{ns, {}}}, {{ns, counted()}}, {{ns, some()}}, context);
+        return row_of(rows, "TcpExt.TW+TWKilled").seen;
+    };
+    EXPECT_EQ(seen(), some().time_wait_in);
+    context.time_wait_counted_at_end = true;
+    EXPECT_EQ(seen(), some().time_wait_expired);
+}
+
+// ---- while the counters move -------------------------------------------------------------------
+
+ProcCounters opened(std::uint64_t n)
+{
+    return {{"Tcp.ActiveOpens", n}};
+}
+
+event::AuditRow opens_in(const CounterReading& start, const CounterReading& end, std::uint64_t seen)
+{
+    SeenCounts s;
+    s.active_opens = seen;
+    return row_of(audit(start, end, {{ns, s}}, {}), "Tcp.ActiveOpens");
+}
+
+// From 10 to 12 at the start and from 20 to 25 at the end: by 8 to 15.
+TEST(audit_range, takes_the_nearest_to_what_was_seen)
+{
+    const CounterReading start{{{ns, opened(10)}}, {{ns, opened(12)}}};
+    const CounterReading end{{{ns, opened(20)}}, {{ns, opened(25)}}};
+    for (std::uint64_t seen = 0; seen <= 20; seen++) {
+        const event::AuditRow row = opens_in(start, end, seen);
+        EXPECT_EQ(row.seen, seen);
+        EXPECT_EQ(row.kernel, std::clamp<std::uint64_t>(seen, 8, 15));
+        EXPECT_EQ(row.unexplained(), seen < 8 || seen > 15) << seen;
+    }
+}
+
+TEST(audit_range, of_a_namespace_that_came_in_the_last_reading)
+{
+    EXPECT_EQ(opens_in({}, {{}, {{ns, opened(5)}}}, 3).kernel, 3U);
+    EXPECT_EQ(opens_in({}, {{}, {{ns, opened(5)}}}, 6).kernel, 5U);
+}
+
+TEST(audit_range, of_a_namespace_that_came_in_the_first_reading)
+{
+    const CounterReading start{{}, {{ns, opened(2)}}};
+    const CounterReading end{{{ns, opened(9)}}, {{ns, opened(9)}}};
+    EXPECT_EQ(opens_in(start, end, 1).kernel, 7U);
+    EXPECT_EQ(opens_in(start, end, 8).kernel, 8U);
+    EXPECT_EQ(opens_in(start, end, 10).kernel, 9U);
+}
+
+// Nothing was between the readings at the start and the end but those.
+TEST(audit_range, of_no_time_at_all)
+{
+    const CounterReading start{{{ns, opened(3)}}, {{ns, opened(5)}}};
+    const CounterReading end{{{ns, opened(4)}}, {{ns, opened(5)}}};
+    EXPECT_EQ(opens_in(start, end, 0).kernel, 0U);
+    EXPECT_EQ(opens_in(start, end, 3).kernel, 2U);
+}
+
 } // namespace
 } // namespace tcpsaga::testing

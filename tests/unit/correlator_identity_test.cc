@@ -337,8 +337,13 @@ void everything(const Socket& s, const Say& say)
         say(s.time_wait_out(state).bytes());
     }
     say(s.connect().bytes());
+    say(s.connect_error(ENETUNREACH).bytes());
     say(s.birth().bytes());
     say(s.listen(1).bytes());
+    say(s.listen(1, State::listen).asked(2).bytes());
+    say(s.time_wait_full().bytes());
+    for (int now = 0; now <= 12; now++)
+        say(s.retransmit(TS_RE_SYNACK, 1, static_cast<State>(now)).bytes());
     say(s.time_wait_turn().bytes());
     for (int now = 0; now <= 12; now++)
         say(s.reset(static_cast<State>(now), now % 2 == 0, 3).bytes());

@@ -170,10 +170,15 @@ TEST(connect_error, that_never_got_a_port_is_filtered_by_the_remote_one)
 {
     Correlator::Config config;
     config.filter.ports = {443};
-    Story story(config);
-    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
-    EXPECT_THAT(story.news(), IsEmpty());
-    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    for (const bool hooked : {true, false}) {
+        config.connect_error_seen = hooked;
+        Story story(config);
+        story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0))
+            .tell(1ms, client().connect_error(EADDRNOTAVAIL).by(curl).port(0));
+        EXPECT_THAT(story.news(), IsEmpty());
+        EXPECT_EQ(story.correlator.summary().alive, 0U);
+        EXPECT_EQ(story.correlator.summary().connect_errors, 0U);
+    }
 }
 
 TEST(connect_error, that_never_got_a_port_to_the_wanted_one_is_told)
@@ -181,8 +186,75 @@ TEST(connect_error, that_never_got_a_port_to_the_wanted_one_is_told)
     Correlator::Config config;
     config.filter.rports = {80};
     Story story(config);
-    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
-    EXPECT_THAT(story.news(), ElementsAre("connect_error 0"));
+    story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0))
+        .tell(1ms, client().connect_error(EADDRNOTAVAIL).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 99"));
+}
+
+// It was bound before: the state tells its port, and that all it sent, nothing, was acknowledged.
+TEST(connect_error, of_a_bound_socket_is_told_once)
+{
+    const auto state = client().state(State::syn_sent, State::close).by(curl).flag(TS_ALL_ACKED);
+    Story story;
+    story.tell(1ms, state).tell(1ms, client().connect_error(ENETUNREACH).by(curl));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 101"));
+    EXPECT_EQ(story.last().conn->tuple, client().tuple());
+    EXPECT_EQ(story.correlator.summary().closes, 0U);
+    Story without_hook(on_tracepoint());
+    without_hook.tell(1ms, state);
+    EXPECT_THAT(without_hook.news(), ElementsAre("connect_error 0"));
+}
+
+// tcp_connect() itself finds no route any more: its SYN was told and never left.
+TEST(connect_error, of_a_connect_that_was_told_ends_its_life)
+{
+    Story story;
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::close).by(curl).flag(TS_ALL_ACKED))
+        .tell(2ms, client().connect_error(EHOSTUNREACH).by(curl));
+    EXPECT_THAT(story.news(), ElementsAre("connect", "CLOSE>SYN_SENT", "SYN_SENT>CLOSE 1000us",
+                                          "close aborted tx=0 rx=0", "connect_error 113"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// connect(AF_UNSPEC) and connect() once more, in vain.
+TEST(connect_error, leaves_the_time_wait_under_the_same_cookie)
+{
+    for (const auto& config : {Correlator::Config{}, on_tracepoint()}) {
+        Story story(config);
+        story.correlator.consume(client().time_wait_in(State::fin_wait2, State::time_wait).bytes());
+        story.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+        EXPECT_EQ(story.correlator.summary().alive, 1U);
+    }
+}
+
+TEST(connect_error, of_a_socket_without_cookie_has_an_id_of_our_own)
+{
+    Story story;
+    story.tell(1ms, client().id(address_a).connect_error(EADDRNOTAVAIL).by(curl).port(0));
+    EXPECT_EQ(story.last().conn->id, std::uint64_t{1} << 52);
+}
+
+TEST(connect_error, is_of_the_wanted_process)
+{
+    Correlator::Config config;
+    config.filter.pids = {curl.pid};
+    Story story(config);
+    story.tell(1ms, client().connect_error(EADDRNOTAVAIL).by(nginx).port(0));
+    EXPECT_THAT(story.news(), IsEmpty());
+    story.tell(1ms, client().connect_error(EADDRNOTAVAIL).by(curl).port(0));
+    EXPECT_THAT(story.news(), ElementsAre("connect_error 99"));
+}
+
+TEST(connect_error, is_counted_at_once_or_later)
+{
+    Story story;
+    refused_life(story.correlator);
+    story.tell(2ms, client().connect_error(EADDRNOTAVAIL).by(curl).port(0));
+    EXPECT_EQ(story.correlator.summary().connect_errors, 2U);
+    Story without_hook(on_tracepoint());
+    without_hook.tell(1ms, client().state(State::syn_sent, State::close).by(curl).port(0));
+    EXPECT_EQ(without_hook.correlator.summary().connect_errors, 1U);
 }
 
 TEST(filtered_connect, is_forgotten_when_its_port_is_known)
@@ -217,31 +289,42 @@ TEST(filtered_connect, of_a_stranger_is_not_told)
     EXPECT_EQ(story.correlator.summary().alive, 0U);
 }
 
-// ---- listeners -----------------------------------------------------------------------------
+// ---- processes that exit -------------------------------------------------------------------
 
-TEST(listener_life, starts_and_stops)
+TEST(process_exit, closes_what_it_left_open)
 {
     Story story;
-    story.tell(1ms, listener().listen(4096).by(nginx))
-        .tell(2s, listener().state(State::listen, State::close).by(nginx));
-    EXPECT_THAT(story.news(),
-                ElementsAre("listen 4096", "CLOSE>LISTEN", "LISTEN>CLOSE 1999000us", "unlisten"));
-    for (const Seen& s : story.events.seen) {
-        EXPECT_EQ(s.actor.pid, nginx.pid) << s.text;
-        EXPECT_EQ(s.actor.from, PidFrom::task) << s.text;
-        EXPECT_EQ(s.conn->role, Role::server) << s.text;
-    }
-    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    story.tell(1ms, client().connect().by(curl))
+        .tell(2ms, client().state(State::syn_sent, State::established))
+        .tell(3ms, client().state(State::established, State::fin_wait1).by(curl).flag(TS_EXITING))
+        .tell(4ms, client().state(State::fin_wait1, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    EXPECT_EQ(story.last().text, "close process_exit tx=0 rx=0");
+    EXPECT_EQ(story.last().conn->closed_by, ClosedBy::local);
 }
 
-TEST(listener_life, the_end_of_one_from_before_us)
+TEST(process_exit, with_unread_data)
 {
     Story story;
-    story.tell(2s, listener().state(State::listen, State::close).by(nginx));
-    EXPECT_THAT(story.news(), ElementsAre("LISTEN>CLOSE", "unlisten"));
-    EXPECT_FALSE(story.last().conn->seen_start);
-    EXPECT_EQ(story.last().conn->role, Role::server);
-    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    story.tell(1ms, client().state(State::established, State::close).by(curl).flag(TS_EXITING));
+    EXPECT_EQ(story.last().text, "close process_exit tx=0 rx=0");
+}
+
+TEST(process_exit, after_the_peers_fin_is_a_fin)
+{
+    Story story;
+    story.tell(1ms, server().state(State::established, State::close_wait).flag(TS_FIN_SEEN))
+        .tell(2ms, server().state(State::close_wait, State::last_ack).by(nginx).flag(TS_EXITING))
+        .tell(3ms, server().state(State::last_ack, State::close).flag(TS_FIN_SEEN));
+    EXPECT_EQ(story.last().text, "close fin tx=0 rx=0");
+}
+
+TEST(process_exit, that_the_peer_resets_is_a_reset)
+{
+    Story story;
+    story.tell(1ms, client().state(State::established, State::fin_wait1).by(curl).flag(TS_EXITING))
+        .tell(2ms, client().state(State::fin_wait1, State::close).error(ECONNRESET));
+    EXPECT_EQ(story.last().text, "close rst_received tx=0 rx=0");
 }
 
 // ---- accept --------------------------------------------------------------------------------
@@ -314,6 +397,30 @@ TEST(accept, that_is_told_twice_happened_once)
     story.tell(3ms, server().accept().by(nginx));
     EXPECT_THAT(story.news(), IsEmpty());
     EXPECT_EQ(story.correlator.summary().accepts, 1U);
+}
+
+/// Its listener goes, and with it what waited.
+void close_in_the_queue(Story& story)
+{
+    story.tell(1ms, server().birth().queue(3, 0, 128))
+        .tell(2ms, server().state(State::syn_recv, State::established))
+        .tell(3ms, server().state(State::established, State::close));
+}
+
+TEST(accept, that_never_came)
+{
+    Story story;
+    close_in_the_queue(story);
+    EXPECT_EQ(story.last().text, "close never_accepted tx=0 rx=0");
+}
+
+TEST(accept, that_no_hook_tells_is_not_missed)
+{
+    Correlator::Config config;
+    config.accept_seen = false;
+    Story story(config);
+    close_in_the_queue(story);
+    EXPECT_EQ(story.last().text, "close rst_sent tx=0 rx=0");
 }
 
 // ---- resets --------------------------------------------------------------------------------

@@ -80,6 +80,58 @@ TEST(end_of, ss_kill_is_an_abort)
               End::aborted);
 }
 
+TEST(end_of, an_exit_is_one_where_its_process_ended_it)
+{
+    Connection c;
+    c.exiting = true;
+    const auto ended = [&](const Record<ts_state>& r) {
+        return end_of(r.raw, State::none, c, true);
+    };
+    EXPECT_EQ(ended(client().state(State::established, State::close).by(curl)), End::process_exit);
+    EXPECT_EQ(ended(client().state(State::fin_wait2, State::close)), End::process_exit);
+    EXPECT_EQ(ended(client().state(State::fin_wait1, State::close)), End::rst_sent);
+    EXPECT_EQ(ended(client().state(State::fin_wait1, State::close).error(ETIMEDOUT)), End::timeout);
+}
+
+TEST(end_of, a_child_was_never_accepted)
+{
+    const auto reset = server().state(State::established, State::close);
+    Connection child;
+    child.role = Role::server;
+    child.seen_start = true;
+    child.established_ns = 1;
+    const auto ended = [](const Record<ts_state>& r, const Connection& c, bool accept_seen = true) {
+        return end_of(r.raw, State::none, c, accept_seen);
+    };
+    EXPECT_EQ(ended(reset, child), End::never_accepted);
+    EXPECT_EQ(ended(server().state(State::close_wait, State::close), child), End::never_accepted);
+    EXPECT_EQ(ended(reset, child, false), End::rst_sent);
+    EXPECT_EQ(ended(server().state(State::established, State::close).error(ECONNRESET), child),
+              End::rst_received);
+    Connection other = child;
+    other.accepted = true;
+    EXPECT_EQ(ended(reset, other), End::rst_sent);
+    other = child;
+    other.seen_start = false; // its accept may have been before us
+    EXPECT_EQ(ended(reset, other), End::rst_sent);
+    other = child;
+    other.established_ns = 0;
+    EXPECT_EQ(ended(reset, other), End::rst_sent);
+    other = child;
+    other.role = Role::client;
+    EXPECT_EQ(ended(reset, other), End::rst_sent);
+}
+
+TEST(never_left, by_port_and_by_what_was_sent)
+{
+    const auto closed = [] { return client().state(State::syn_sent, State::close); };
+    EXPECT_TRUE(never_left(closed().port(0).head()));
+    EXPECT_TRUE(never_left(closed().port(0).error(ECONNREFUSED).head()));
+    EXPECT_TRUE(never_left(closed().flag(TS_ALL_ACKED).head()));
+    EXPECT_FALSE(never_left(closed().flag(TS_ALL_ACKED).error(ECONNREFUSED).head()));
+    EXPECT_FALSE(never_left(closed().head()));
+}
+
 // ---- payload bytes ------------------------------------------------------------------------------
 
 Connection of(Role role, std::uint64_t established_ns)

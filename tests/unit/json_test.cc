@@ -41,12 +41,11 @@ TEST(json, is_as_it_was)
 }
 
 const Keys on_every_event{"v", "ts", "event", "host"};
-const Keys of_a_connection{"conn",  "netns",  "family",   "laddr",       "lport",
-                           "raddr", "rport",  "role",     "pid",         "comm",
-                           "uid",   "cgroup", "pid_from", "community_id"};
+const Keys of_a_connection{"conn", "netns", "family", "laddr", "lport",    "raddr",       "rport",
+                           "role", "pid",   "comm",   "uid",   "pid_from", "community_id"};
 const std::map<std::string, Keys> own_keys{
-    {"listen", {"backlog"}},
-    {"unlisten", {}},
+    {"listen", {"backlog", "backlog_asked"}},
+    {"unlisten", {"why"}},
     {"connect", {}},
     {"connect_error", {"errno"}},
     {"state", {"old", "new", "us", "inferred"}},
@@ -54,15 +53,21 @@ const std::map<std::string, Keys> own_keys{
     {"accept_error", {"errno", "fd_limit", "acceptq", "acceptq_max", "n"}},
     {"time_wait", {"why", "held_ms"}},
     {"overflow",
-     {"queue", "stage", "action", "max_syn_backlog", "synq", "acceptq", "acceptq_max", "n"}},
+     {"queue", "stage", "action", "max_syn_backlog", "synq", "acceptq", "acceptq_max", "n",
+      "polled", "poll_ms"}},
     {"reset", {"dir", "reason"}},
+    {"retransmit", {"what", "nth", "segments", "errno"}},
     {"close",
      {"tx_bytes", "rx_bytes", "duration_us", "established_us", "handshake_us", "accept_wait_us",
       "srtt_us", "retransmits", "closed_by", "end", "seen_start"}},
     {"lost", {"n", "where"}},
-    {"summary",
-     {"opens", "births", "accepts", "closes", "alive", "events", "lost", "lost_ring", "lost_table",
-      "lost_output", "lost_missed", "overflows", "accept_errors", "listeners", "audit"}},
+    {"summary", {"opens",         "births",         "accepts",
+                 "closes",        "alive",          "events",
+                 "lost",          "lost_ring",      "lost_table",
+                 "lost_output",   "lost_missed",    "overflows",
+                 "accept_errors", "connect_errors", "retransmits",
+                 "time_wait_in",  "time_wait_out",  "time_wait_overflows",
+                 "final",         "listeners",      "audit"}},
 };
 
 TEST(json, has_every_kind_of_event)
@@ -87,6 +92,45 @@ TEST(json, has_only_keys_that_are_documented)
             EXPECT_FALSE(value.is_null()) << key << " in " << e;
         }
     }
+}
+
+TEST(json, shows_every_key)
+{
+    std::map<std::string, Keys> seen;
+    for (const json& e : everything())
+        for (const auto& [key, value] : e.items())
+            seen[e.at("event")].insert(key);
+    for (const auto& [kind, keys] : own_keys)
+        for (const std::string& key : keys)
+            EXPECT_TRUE(seen[kind].contains(key)) << key << " of " << kind;
+}
+
+/// In its objects too, and the names that stand for values.
+void expect_documented(const json& value, const std::string& in)
+{
+    const auto expect = [&](const std::string& word) {
+        EXPECT_TRUE(in.find("`" + word + "`") != in.npos || in.find("\"" + word + "\":") != in.npos)
+            << word << " in " << value;
+    };
+    static const Keys of_names{"event",     "family", "role",     "why",  "queue",
+                               "stage",     "action", "pid_from", "what", "dir",
+                               "closed_by", "end",    "where",    "ended"};
+    if (value.is_object())
+        for (const auto& [key, inner] : value.items()) {
+            expect(key);
+            if (of_names.contains(key) && !value.contains("counter"))
+                expect(inner.get<std::string>());
+        }
+    if (value.is_structured())
+        for (const json& inner : value)
+            expect_documented(inner, in);
+}
+
+TEST(json, is_as_it_is_documented)
+{
+    const std::string documented = read_file(TCPSAGA_EVENTS_MD);
+    for (const json& e : everything())
+        expect_documented(e, documented);
 }
 
 TEST(json, has_the_keys_that_every_event_has)
@@ -205,10 +249,51 @@ TEST(json, tells_the_end_of_time_wait)
     EXPECT_EQ(e.at("event"), "time_wait");
     EXPECT_EQ(e.at("why"), "expired");
     EXPECT_EQ(e.at("held_ms"), 60000);
-    const json unknown =
-        events_of([](Correlator& c) { tell(c, 8ms, client().time_wait_out()); }).back();
+    const auto told = [](const Record<ts_head>& r) {
+        return events_of([&](Correlator& c) { tell(c, 8ms, r); }).back();
+    };
+    const json unknown = told(client().time_wait_out().detail(TS_TW_UNKNOWN));
     EXPECT_FALSE(unknown.contains("why"));
     EXPECT_FALSE(unknown.contains("held_ms"));
+    EXPECT_EQ(told(client().time_wait_out().detail(TS_TW_REUSED)).at("why"), "reused");
+    const json overflow = told(client().time_wait_full());
+    EXPECT_EQ(overflow.at("event"), "time_wait");
+    EXPECT_EQ(overflow.at("why"), "overflow");
+    EXPECT_FALSE(overflow.contains("held_ms"));
+}
+
+TEST(json, tells_a_retransmit)
+{
+    const auto events = events_of([](Correlator& c) {
+        tell(c, 1s, client().retransmit(TS_RE_SYN, 1, State::syn_sent));
+        auto refused = client().retransmit(TS_RE_DATA, 3).error(EPERM);
+        refused.raw.segments = 2;
+        tell(c, 2s, refused);
+    });
+    EXPECT_EQ(events.at(0).at("event"), "retransmit");
+    EXPECT_EQ(events.at(0).at("what"), "syn");
+    EXPECT_EQ(events.at(0).at("nth"), 1);
+    EXPECT_FALSE(events.at(0).contains("segments"));
+    EXPECT_FALSE(events.at(0).contains("errno"));
+    EXPECT_EQ(events.at(1).at("what"), "data");
+    EXPECT_EQ(events.at(1).at("nth"), 3);
+    EXPECT_EQ(events.at(1).at("segments"), 2);
+    EXPECT_EQ(events.at(1).at("errno"), "EPERM");
+}
+
+TEST(json, tells_what_was_found_by_looking)
+{
+    const PolledListener found{3, listener().tuple(), 129, 128, 0, 5};
+    const json e = events_of([&](Correlator& c) {
+                       c.on_polled({}, 1'000'000, 0);
+                       c.on_polled({&found, 1}, 2'000'000, 200);
+                   }).at(0);
+    EXPECT_EQ(e.at("event"), "overflow");
+    EXPECT_EQ(e.at("polled"), true);
+    EXPECT_EQ(e.at("poll_ms"), 200);
+    EXPECT_EQ(e.at("n"), 5);
+    for (const char* key : {"stage", "synq", "raddr", "rport"})
+        EXPECT_FALSE(e.contains(key)) << key;
 }
 
 TEST(json, tells_a_reset)
@@ -234,18 +319,24 @@ TEST(json, names_the_error)
     EXPECT_EQ(events.at(2).at("errno"), "ECONNREFUSED");
 }
 
-TEST(json, a_connect_without_port_shows_none_and_no_error)
+TEST(json, a_connect_without_port_shows_none)
 {
-    const json e = events_of([](Correlator& c) {
-                       const Socket s = client().local("0.0.0.0", 0);
-                       tell(c, 1ms, s.state(State::syn_sent, State::close).by(curl));
-                   }).at(0);
-    EXPECT_EQ(e.at("event"), "connect_error");
-    EXPECT_FALSE(e.contains("errno"));
-    EXPECT_FALSE(e.contains("lport"));
-    EXPECT_FALSE(e.contains("community_id"));
-    EXPECT_EQ(e.at("raddr"), "10.0.0.2");
-    EXPECT_EQ(e.at("rport"), 80);
+    const auto events = parsed(render(make_json, plain(), [](Sink& sink) {
+        const Socket s = client().local("0.0.0.0", 0);
+        Correlator limited(on_tracepoint(), sink);
+        tell(limited, 1ms, s.state(State::syn_sent, State::close).by(curl));
+        Correlator full({}, sink);
+        tell(full, 1ms, s.connect_error(EADDRNOTAVAIL).by(curl));
+    }));
+    for (const json& e : events) {
+        EXPECT_EQ(e.at("event"), "connect_error");
+        EXPECT_FALSE(e.contains("lport"));
+        EXPECT_FALSE(e.contains("community_id"));
+        EXPECT_EQ(e.at("raddr"), "10.0.0.2");
+        EXPECT_EQ(e.at("rport"), 80);
+    }
+    EXPECT_FALSE(events.at(0).contains("errno"));
+    EXPECT_EQ(events.at(1).at("errno"), "EADDRNOTAVAIL");
 }
 
 TEST(json, port_0_is_never_shown)
@@ -263,8 +354,23 @@ TEST(json, a_listener_has_no_peer)
     EXPECT_EQ(e.at("backlog"), 4096);
     EXPECT_EQ(e.at("laddr"), "0.0.0.0");
     EXPECT_EQ(e.at("lport"), 80);
-    for (const char* key : {"raddr", "rport", "community_id"})
+    for (const char* key : {"raddr", "rport", "community_id", "backlog_asked"})
         EXPECT_FALSE(e.contains(key)) << key;
+}
+
+TEST(json, tells_a_listener)
+{
+    const auto events = events_of([](Correlator& c) {
+        tell(c, 1ms, listener().listen(4096).asked(65535).by(nginx));
+        tell(c, 2ms, listener().state(State::listen, State::close).by(nginx).flag(TS_EXITING));
+        tell(c, 3ms, listener().id(4).state(State::listen, State::close).by(nginx));
+    });
+    EXPECT_EQ(events.at(0).at("event"), "listen");
+    EXPECT_EQ(events.at(0).at("backlog"), 4096);
+    EXPECT_EQ(events.at(0).at("backlog_asked"), 65535);
+    EXPECT_EQ(events.at(3).at("event"), "unlisten");
+    EXPECT_EQ(events.at(3).at("why"), "process_exit");
+    EXPECT_EQ(events.at(5).at("why"), "closed");
 }
 
 TEST(json, what_is_unknown_is_absent)
@@ -324,13 +430,29 @@ TEST(json, tells_the_summary)
     s.lost_missed = 40000;
     s.overflows = 7;
     s.accept_errors = 8;
+    s.connect_errors = 9;
+    s.retransmits = 11;
+    s.time_wait_in = 12;
+    s.time_wait_out = 13;
+    s.time_wait_overflows = 14;
     const auto text = render(make_json, plain(), [&](Sink& sink) {
         sink.on_event({0, nullptr, {}, s});
     });
     EXPECT_EQ(json::parse(text), json::parse(R"({"v":1,"ts":"2023-11-14T22:13:20.000000000Z",
         "event":"summary","host":"web1","opens":1,"births":2,"accepts":3,"closes":4,"alive":5,
         "events":6,"lost":43210,"lost_ring":10,"lost_table":200,"lost_output":3000,
-        "lost_missed":40000,"overflows":7,"accept_errors":8})"));
+        "lost_missed":40000,"overflows":7,"accept_errors":8,"connect_errors":9,"retransmits":11,
+        "time_wait_in":12,"time_wait_out":13,"time_wait_overflows":14})"));
+}
+
+TEST(json, says_which_summary_is_the_last)
+{
+    event::Summary s;
+    s.final = true;
+    const auto text = render(make_json, plain(), [&](Sink& sink) {
+        sink.on_event({0, nullptr, {}, s});
+    });
+    EXPECT_EQ(json::parse(text).at("final"), true);
 }
 
 TEST(json, tells_the_listeners_of_the_summary)
@@ -347,19 +469,29 @@ TEST(json, tells_the_listeners_of_the_summary)
     busy.handshake_us.add(10);
     busy.handshake_us.add(20);
     busy.accept_wait_us.add(40);
+    busy.owner.pid = 5;
+    busy.owner.from = PidFrom::task;
+    std::string_view("a\"b").copy(busy.owner.comm.data(), 16);
+    busy.asked = 256;
+    busy.ended = event::UnlistenWhy::process_exit;
     event::ListenerSummary unknown;
     unknown.netns = 7;
     unknown.local = {ip("10.0.0.2"), 81};
-    s.listeners = {busy, unknown};
+    event::ListenerSummary unmeasured = unknown;
+    unmeasured.births = 1;
+    unmeasured.acceptq_max = 16;
+    s.listeners = {busy, unknown, unmeasured};
     const auto text = render(make_json, plain(), [&](Sink& sink) {
         sink.on_event({0, nullptr, {}, s});
     });
     EXPECT_EQ(json::parse(text).at("listeners"), json::parse(R"([
-        {"netns":4026531840,"laddr":"::","lport":80,"conn":3,"births":2,"accepts":1,
+        {"netns":4026531840,"laddr":"::","lport":80,"conn":3,"pid":5,"comm":"a\"b",
+         "backlog_asked":256,"ended":"process_exit","births":2,"accepts":1,
          "acceptq_high":2,"acceptq_max":128,
          "handshake_us":{"p50":10,"p90":20,"p99":20,"max":20},
          "accept_wait_us":{"p50":40,"p90":40,"p99":40,"max":40}},
-        {"netns":7,"laddr":"10.0.0.2","lport":81,"births":0,"accepts":0}])"));
+        {"netns":7,"laddr":"10.0.0.2","lport":81,"births":0,"accepts":0},
+        {"netns":7,"laddr":"10.0.0.2","lport":81,"births":1,"accepts":0,"acceptq_max":16}])"));
 }
 
 TEST(json, tells_the_audit_of_the_summary)

@@ -58,11 +58,13 @@ inline void refused_life(Correlator& to, const Socket& s = client(), const Task&
 
 // ---- of the tracepoint alone, and of TIME_WAIT ---------------------------------------------
 
-/// What the tracepoint alone tells: no exit from TIME_WAIT (and no entry: no such records).
+/// What the tracepoint alone tells: no exit from TIME_WAIT (and no entry: no such records), and
+/// nothing of what connect() returns.
 inline Correlator::Config on_tracepoint()
 {
     Correlator::Config c;
     c.time_wait_exit_seen = false;
+    c.connect_error_seen = false;
     return c;
 }
 

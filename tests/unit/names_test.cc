@@ -45,6 +45,8 @@ TEST(names, of_ends)
     EXPECT_EQ(name_of(event::End::refused), "refused");
     EXPECT_EQ(name_of(event::End::unreachable), "unreachable");
     EXPECT_EQ(name_of(event::End::aborted), "aborted");
+    EXPECT_EQ(name_of(event::End::process_exit), "process_exit");
+    EXPECT_EQ(name_of(event::End::never_accepted), "never_accepted");
     EXPECT_EQ(name_of(static_cast<event::End>(255)), "?");
 }
 
@@ -83,8 +85,32 @@ TEST(names, of_places_of_loss)
 
 TEST(names, of_ends_of_time_wait)
 {
-    EXPECT_EQ(name_of(event::TimeWaitEnd::unknown), "");
-    EXPECT_EQ(name_of(event::TimeWaitEnd::expired), "expired");
+    expect_names<event::TimeWaitEnd>({"", "expired", "reused", "reset", "purged", "overflow"}, "?");
+}
+
+// The record's detail is taken as the event's.
+TEST(names, of_ends_of_time_wait_are_the_records)
+{
+    EXPECT_EQ(name_of(static_cast<event::TimeWaitEnd>(TS_TW_UNKNOWN)), "");
+    EXPECT_EQ(name_of(static_cast<event::TimeWaitEnd>(TS_TW_EXPIRED)), "expired");
+    EXPECT_EQ(name_of(static_cast<event::TimeWaitEnd>(TS_TW_REUSED)), "reused");
+    EXPECT_EQ(name_of(static_cast<event::TimeWaitEnd>(TS_TW_RESET)), "reset");
+    EXPECT_EQ(name_of(static_cast<event::TimeWaitEnd>(TS_TW_PURGED)), "purged");
+}
+
+TEST(names, of_ends_of_listeners)
+{
+    EXPECT_EQ(name_of(event::UnlistenWhy::closed), "closed");
+    EXPECT_EQ(name_of(event::UnlistenWhy::process_exit), "process_exit");
+}
+
+TEST(names, of_what_is_retransmitted_are_the_records)
+{
+    EXPECT_EQ(name_of(static_cast<event::Retransmitted>(TS_RE_SYN)), "syn");
+    EXPECT_EQ(name_of(static_cast<event::Retransmitted>(TS_RE_SYNACK)), "synack");
+    EXPECT_EQ(name_of(static_cast<event::Retransmitted>(TS_RE_DATA)), "data");
+    EXPECT_EQ(name_of(static_cast<event::Retransmitted>(TS_RE_FIN)), "fin");
+    EXPECT_EQ(name_of(static_cast<event::Retransmitted>(TS_RETRANSMITTED)), "?");
 }
 
 TEST(names, of_mechanisms_and_hooks)
@@ -111,6 +137,7 @@ TEST(names, of_kinds_of_event)
     EXPECT_EQ(kind(event::Accept{}), "accept");
     EXPECT_EQ(kind(event::TimeWait{}), "time_wait");
     EXPECT_EQ(kind(event::Reset{}), "reset");
+    EXPECT_EQ(kind(event::Retransmit{}), "retransmit");
     EXPECT_EQ(kind(event::Close{}), "close");
     EXPECT_EQ(kind(event::Lost{}), "lost");
     EXPECT_EQ(kind(event::Summary{}), "summary");

@@ -72,6 +72,8 @@ TEST(arguments, none_are_needed)
     EXPECT_EQ(o.max_connections, 1U << 20);
     EXPECT_EQ(o.overflow_rate, 100U);
     EXPECT_FALSE(o.strict_audit);
+    EXPECT_TRUE(o.snapshot);
+    EXPECT_EQ(o.summary_s, std::nullopt);
     EXPECT_EQ(o.btf, "");
 }
 
@@ -156,6 +158,12 @@ TEST_P(live_arguments, choose_an_audit)
     EXPECT_FALSE(live({"--audit=report"}).strict_audit);
 }
 
+TEST_P(live_arguments, choose_summaries_and_the_start)
+{
+    EXPECT_EQ(live({"--summary", "0.5"}).summary_s, 0.5);
+    EXPECT_FALSE(live({"--no-snapshot"}).snapshot);
+}
+
 TEST_P(live_arguments, choose_hooks)
 {
     EXPECT_EQ(live({"--attach", "auto"}).wish.preferred, std::nullopt);
@@ -186,8 +194,9 @@ TEST(arguments, choose_events)
 
 TEST(arguments, every_kind_and_state_can_be_chosen)
 {
-    for (const char* kind : {"listen", "unlisten", "connect", "connect_error", "state", "accept",
-                             "time_wait", "reset", "close", "overflow", "accept_error"})
+    for (const char* kind :
+         {"listen", "unlisten", "connect", "connect_error", "state", "accept", "time_wait", "reset",
+          "close", "overflow", "accept_error", "retransmit"})
         EXPECT_THAT(options({"--event", kind}).kinds, ElementsAre(kind));
     for (const char* state : {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",
                               "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"})
@@ -303,8 +312,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"--overflow-rate", "1000001"}, "--overflow-rate"},
         Wrong{{"--overflow-rate", "-1"}, "--overflow-rate"},
         Wrong{{"check", "--overflow-rate", "1"}, "--overflow-rate"},
-        Wrong{{"--audit", "lax"}, "lax"}, Wrong{{"--audit"}, "--audit"},
-        Wrong{{"check", "--audit", "strict"}, "--audit"}, Wrong{{"-o"}, "-o"}));
+        Wrong{{"--summary", "0"}, "--summary"}, Wrong{{"--summary", "nan"}, "--summary"},
+        Wrong{{"check", "--summary", "1"}, "--summary"},
+        Wrong{{"check", "--no-snapshot"}, "--no-snapshot"}, Wrong{{"--audit", "lax"}, "lax"},
+        Wrong{{"--audit"}, "--audit"}, Wrong{{"check", "--audit", "strict"}, "--audit"},
+        Wrong{{"-o"}, "-o"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {

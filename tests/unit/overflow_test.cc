@@ -254,6 +254,17 @@ TEST_F(overflow, sums_equal_the_totals)
     EXPECT_EQ(by_queue[event::Queue::syn], of_syn_queue);
 }
 
+TEST_F(overflow, settling_takes_the_resets_of_a_namespace)
+{
+    const std::vector<NetnsTotals> all{{init_netns, {5}}, {7, {6}}};
+    for (int twice = 0; twice < 2; twice++) {
+        story.correlator.settle(all);
+        EXPECT_EQ(story.correlator.seen().at(init_netns).rsts_sent, 5U);
+        EXPECT_EQ(story.correlator.seen().at(7).rsts_sent, 6U);
+    }
+    EXPECT_THAT(story.news(), IsEmpty());
+}
+
 // ---- accept() that fails ---------------------------------------------------------------------
 
 TEST_F(overflow, accept_error_tells_the_limit_and_the_queue)
@@ -290,6 +301,141 @@ TEST_F(overflow, accept_error_stands_for_all_since_the_last_one)
     EXPECT_EQ(story.last().as<event::AcceptError>().fd_limit, std::nullopt);
     EXPECT_EQ(story.correlator.summary().accept_errors, 101U);
     EXPECT_EQ(story.correlator.summary().overflows, 0U);
+}
+
+// ---- found by looking, where no hook tells ---------------------------------------------------
+
+/// The listener of cookie 3 as it is found.
+PolledListener with_drops(std::uint32_t drops, std::uint32_t acceptq = 0)
+{
+    PolledListener l;
+    l.cookie = 3;
+    l.tuple = listener().tuple();
+    l.acceptq = acceptq;
+    l.acceptq_max = 128;
+    l.drops = drops;
+    return l;
+}
+
+class polled : public overflow {
+protected:
+    std::vector<std::string> look(const std::vector<PolledListener>& found)
+    {
+        story.correlator.on_polled(found, 5'000'000, 200);
+        return story.news();
+    }
+};
+
+TEST_F(polled, at_first_nothing_is_new)
+{
+    EXPECT_THAT(look({with_drops(7)}), IsEmpty());
+    EXPECT_THAT(look({with_drops(7)}), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().overflows, 0U);
+}
+
+TEST_F(polled, tells_what_was_dropped_since_the_last_look)
+{
+    look({with_drops(7)});
+    EXPECT_THAT(look({with_drops(12, 129)}), ElementsAre("overflow accept drop n=5"));
+    const Seen& seen = story.last();
+    EXPECT_EQ(seen.ts_ns, 5'000'000U);
+    EXPECT_EQ(seen.conn->id, 3U);
+    EXPECT_EQ(seen.conn->tuple, listener().tuple());
+    EXPECT_EQ(seen.conn->family, 4);
+    EXPECT_EQ(seen.conn->role, Role::server);
+    EXPECT_EQ(seen.actor.pid, nginx.pid);
+    EXPECT_EQ(seen.actor.from, PidFrom::listener);
+    const auto& o = seen.as<event::Overflow>();
+    EXPECT_EQ(o.stage, std::nullopt);
+    EXPECT_EQ(o.synq, std::nullopt);
+    EXPECT_EQ(o.acceptq, 129U);
+    EXPECT_EQ(o.acceptq_max, 128U);
+    EXPECT_EQ(o.poll_ms, 200U);
+    EXPECT_THAT(look({with_drops(13)}), ElementsAre("overflow syn drop n=1"));
+}
+
+// It takes one more than its backlog (include/net/sock.h, sk_acceptq_is_full).
+TEST_F(polled, an_accept_queue_is_full_past_its_backlog)
+{
+    look({with_drops(0)});
+    EXPECT_THAT(look({with_drops(1, 128)}), ElementsAre("overflow syn drop n=1"));
+    EXPECT_THAT(look({with_drops(2, 129)}), ElementsAre("overflow accept drop n=1"));
+}
+
+TEST_F(polled, a_new_listener_dropped_all_it_has)
+{
+    look({});
+    EXPECT_THAT(look({with_drops(7)}), ElementsAre("overflow syn drop n=7"));
+}
+
+TEST_F(polled, a_listener_that_was_left_out_is_not_new)
+{
+    look({with_drops(7)});
+    look({});
+    EXPECT_THAT(look({with_drops(9)}), ElementsAre("overflow syn drop n=2"));
+}
+
+TEST_F(polled, a_counter_may_wrap)
+{
+    look({with_drops(0xfffffffe)});
+    EXPECT_THAT(look({with_drops(3)}), ElementsAre("overflow syn drop n=5"));
+}
+
+TEST_F(polled, a_listener_of_which_no_record_told)
+{
+    PolledListener unknown = with_drops(0);
+    unknown.cookie = 99;
+    unknown.tuple = Socket().local("::", 81).remote("::", 0).tuple();
+    look({unknown});
+    unknown.drops = 1;
+    look({unknown});
+    EXPECT_EQ(story.last().conn->id, 99U);
+    EXPECT_EQ(story.last().conn->family, 6);
+    EXPECT_EQ(story.last().conn->role, Role::server);
+    EXPECT_FALSE(story.last().actor.known());
+    EXPECT_EQ(story.correlator.summary().alive, 1U);
+}
+
+TEST_F(polled, a_listener_that_records_know_by_its_address)
+{
+    story.tell(1ms, listener().id(address_a).local("0.0.0.0", 81).listen(128).by(worker));
+    const std::uint64_t id = story.last().conn->id;
+    PolledListener l = with_drops(0);
+    l.cookie = 98;
+    l.tuple.local.port = 81;
+    look({l});
+    l.drops = 1;
+    look({l});
+    EXPECT_EQ(story.last().conn->id, id);
+    EXPECT_EQ(story.last().actor.pid, worker.pid);
+}
+
+TEST_F(polled, is_counted_by_listener_and_namespace)
+{
+    PolledListener elsewhere = with_drops(100);
+    elsewhere.tuple.netns = 7;
+    look({with_drops(1), elsewhere});
+    elsewhere.drops += 20;
+    EXPECT_THAT(look({with_drops(4), elsewhere}),
+                ElementsAre("overflow syn drop n=3", "overflow syn drop n=20"));
+    EXPECT_EQ(story.correlator.summary().overflows, 23U);
+    EXPECT_EQ(story.correlator.seen().at(init_netns).polled_drops, 3U);
+    EXPECT_EQ(story.correlator.seen().at(7).polled_drops, 20U);
+}
+
+TEST(polled_filter, passes_the_wanted_listeners)
+{
+    for (const std::uint16_t port : {80, 81}) {
+        Correlator::Config config;
+        config.filter.lports = {port};
+        Story story(config);
+        for (const std::uint32_t drops : {1, 2}) {
+            const PolledListener l = with_drops(drops);
+            story.correlator.on_polled({&l, 1}, 1, 200);
+        }
+        EXPECT_EQ(story.news().size(), port == 80 ? 1U : 0U);
+        EXPECT_EQ(story.correlator.summary().overflows, port == 80 ? 1U : 0U);
+    }
 }
 
 } // namespace

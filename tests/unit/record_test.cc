@@ -107,6 +107,22 @@ TEST(record, carries_what_its_kind_does)
     ASSERT_NE(h, nullptr);
     EXPECT_EQ(as<ts_reset>(*h).reason, 9U);
     EXPECT_EQ(as<ts_reset>(*h).sent, 1U);
+    auto listen = listener().listen(10).asked(11);
+    h = decode(listen.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(as<ts_listen>(*h).queue.acceptq_max, 10U);
+    EXPECT_EQ(as<ts_listen>(*h).asked, 11U);
+    EXPECT_EQ(as<ts_listen>(*h).has_asked, 1U);
+    auto retransmit = client().retransmit(TS_RE_FIN, 12);
+    h = decode(retransmit.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(as<ts_retransmit>(*h).what, std::uint32_t{TS_RE_FIN});
+    EXPECT_EQ(as<ts_retransmit>(*h).nth, 12U);
+    EXPECT_EQ(as<ts_retransmit>(*h).segments, 1U);
+    auto out = client().time_wait_out().detail(TS_TW_PURGED);
+    h = decode(out.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(h->detail, TS_TW_PURGED);
 }
 
 TEST(record, has_a_tuple)

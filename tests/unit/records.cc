@@ -18,7 +18,8 @@ std::string known(std::string_view label, const std::optional<T>& us)
 struct Brief {
     std::string operator()(const event::Listen& e) const
     {
-        return fmt::format("listen {}", e.backlog) + known("asked=", e.asked);
+        return fmt::format("listen {}{}", e.backlog,
+                           e.asked ? fmt::format(" asked={}", *e.asked) : "");
     }
     std::string operator()(const event::Unlisten& e) const
     {

@@ -19,9 +19,26 @@ constexpr Task cafe{304, "caf\xc3\xa9", 0};
 void a_listener(Correlator& to)
 {
     const Socket v6 = Socket().id(31).local("::", 8080).remote("::", 0);
-    tell(to, 500us, listener().listen(4096).by(nginx));
+    tell(to, 500us, listener().listen(4096).asked(65535).by(nginx));
     tell(to, 600us, v6.listen(128).by(cafe));
+    tell(to, 700us, v6.listen(64, State::listen).asked(64).by(cafe));
     tell(to, 61s, v6.state(State::listen, State::close).by(cafe));
+}
+
+/// With one connection open and one that it never accepted.
+void a_process_that_exits(Correlator& to)
+{
+    const Socket own = Socket().id(32).local("0.0.0.0", 8081).remote("0.0.0.0", 0);
+    const Socket waits = server().id(33).local("10.0.0.2", 8081);
+    const Socket open = client().id(34).local("10.0.0.1", 40034);
+    tell(to, 700us, own.listen(1).by(cafe));
+    tell(to, 800us, open.connect().by(cafe));
+    tell(to, 850us, open.state(State::syn_sent, State::established));
+    tell(to, 900us, waits.birth().queue(32, 0, 1));
+    tell(to, 910us, waits.state(State::syn_recv, State::established));
+    tell(to, 950us, own.state(State::listen, State::close).by(cafe).flag(TS_EXITING));
+    tell(to, 960us, waits.state(State::established, State::close));
+    tell(to, 970us, open.state(State::established, State::close).by(cafe).flag(TS_EXITING));
 }
 
 void an_ipv6_life(Correlator& to)
@@ -48,8 +65,11 @@ void connects_that_fail(Correlator& to)
     refused_life(to, client().id(61).local("10.0.0.1", 40061).netns(4026532001));
     const Socket no_port = client().id(62).local("0.0.0.0", 0);
     tell(to, 5ms, no_port.state(State::syn_sent, State::close).by(curl));
+    tell(to, 5ms, no_port.connect_error(EADDRNOTAVAIL).by(curl));
     const Socket slow = client().id(63).local("10.0.0.1", 40063).remote("192.0.2.1", 65535);
     tell(to, 5ms, slow.connect().by(curl));
+    tell(to, 1005ms, slow.retransmit(TS_RE_SYN, 1, State::syn_sent));
+    tell(to, 3005ms, slow.retransmit(TS_RE_SYN, 2, State::syn_sent).error(EPERM));
     tell(to, 127s, slow.state(State::syn_sent, State::close).error(ETIMEDOUT).retransmits(6));
 }
 
@@ -58,6 +78,21 @@ void from_before_us(Correlator& to)
     tell(to, 6ms, server().id(71).accept(State::close).queue(0, 0, 0).by(nginx));
     tell(to, 7ms, client().id(72).state(State::established, State::close));
     tell(to, 8ms, client().id(73).time_wait_out());
+    auto sent_again = client().id(74).retransmit(TS_RE_DATA, 5);
+    sent_again.raw.segments = 3;
+    tell(to, 8ms, sent_again);
+    tell(to, 8ms, client().id(74).state(State::established, State::fin_wait1).by(curl));
+    tell(to, 9ms, client().id(74).retransmit(TS_RE_FIN, 6, State::fin_wait1));
+}
+
+void ends_of_time_wait(Correlator& to)
+{
+    for (const ts_tw_end why : {TS_TW_UNKNOWN, TS_TW_REUSED, TS_TW_RESET, TS_TW_PURGED})
+        tell(to, 8ms, client().id(75U + why).time_wait_out().detail(why));
+    const Socket full = client().id(80).local("10.0.0.1", 40080);
+    tell(to, 8ms, full.time_wait_in(State::fin_wait2, State::time_wait));
+    tell(to, 8ms, full.time_wait_full());
+    tell(to, 8ms, full.state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
 }
 
 void an_inferred_time_wait(Correlator& to)
@@ -76,6 +111,7 @@ void an_overload(Correlator& to)
     const Socket packet = Socket().id(3).local("10.0.0.2", 80).remote("10.0.0.9", 40009);
     for (std::uint32_t kind = 0; kind < TS_OVERFLOW_KINDS; kind++)
         tell(to, 13ms, packet.overflow(kind, kind + 1));
+    tell(to, 13ms, packet.retransmit(TS_RE_SYNACK, 1, State::listen));
     tell(to, 13ms, listener().accept_error(EMFILE, 1).by(nginx));
     tell(to, 13ms, listener().accept_error(EMFILE, 4).by(nginx));
     ListenerTotals totals{};
@@ -85,6 +121,15 @@ void an_overload(Correlator& to)
     totals.counts.total[TS_ACK_DROP] += 2;
     totals.counts.total[TS_ACCEPT_FAILED] = 6;
     to.settle({&totals, 1}, 14'000'000);
+}
+
+/// Where no hook tells of full queues: the listener of cookie 3 is looked at.
+void a_listener_that_is_polled(Correlator& to)
+{
+    for (const std::uint32_t drops : {1, 6}) {
+        const PolledListener found{3, listener().tuple(), 129, 128, 0, drops};
+        to.on_polled({&found, 1}, 14'000'000, 200);
+    }
 }
 
 } // namespace
@@ -159,17 +204,21 @@ void tell_everything(Sink& to)
     config.reset_reasons = {"NOT_SPECIFIED", "TCP_ABORT_ON_CLOSE"};
     Correlator full(config, to);
     a_listener(full);
+    a_process_that_exits(full);
     client_life(full);
     server_life(full);
     an_ipv6_life(full);
     a_mapped_life(full);
     connects_that_fail(full);
     from_before_us(full);
+    ends_of_time_wait(full);
     an_overload(full);
     full.lost(3, event::LostWhere::ring, 14'000'000);
     Correlator limited(on_tracepoint(), to);
     an_inferred_time_wait(limited);
+    a_listener_that_is_polled(limited);
     event::Summary summary = full.summary();
+    summary.final = true;
     summary.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},
                      {init_netns, "Tcp.PassiveOpens", 3, 2, "3 records lost"}};
     to.on_event({15'000'000, nullptr, {}, summary});

@@ -128,10 +128,10 @@ TEST(trace, shows_a_star_for_a_port_that_never_was)
 {
     const auto text = lines(make_trace, [](Correlator& c) {
         const Socket s = client().local("0.0.0.0", 0);
-        tell(c, 1ms, s.state(State::syn_sent, State::close).by(curl));
+        tell(c, 1ms, s.connect_error(EADDRNOTAVAIL).by(curl));
     });
     EXPECT_THAT(text.back(), HasSubstr("0.0.0.0:*             -> 10.0.0.2:80"));
-    EXPECT_THAT(text.back(), EndsWith("no local port or no route"));
+    EXPECT_THAT(text.back(), EndsWith("EADDRNOTAVAIL"));
 }
 
 TEST(trace, puts_ipv6_in_brackets)
@@ -188,6 +188,45 @@ TEST(trace, tells_an_accept_that_failed)
     EXPECT_EQ(detail_of(event::AcceptError{0, {}, {}, {}, 1}), "");
 }
 
+TEST(trace, tells_a_connect_that_failed)
+{
+    EXPECT_EQ(detail_of(event::ConnectError{ENETUNREACH}), "ENETUNREACH");
+    EXPECT_EQ(detail_of(event::ConnectError{0}), "no local port or no route");
+}
+
+TEST(trace, tells_a_backlog_and_what_was_asked_when_it_differs)
+{
+    EXPECT_EQ(detail_of(event::Listen{128}), "backlog 128");
+    EXPECT_EQ(detail_of(event::Listen{128, 128}), "backlog 128");
+    EXPECT_EQ(detail_of(event::Listen{4096, 65535}), "backlog 4096 (asked 65535)");
+}
+
+TEST(trace, tells_why_a_listener_ended)
+{
+    EXPECT_EQ(detail_of(event::Unlisten{event::UnlistenWhy::closed}), "closed");
+    EXPECT_EQ(detail_of(event::Unlisten{event::UnlistenWhy::process_exit}), "process exit");
+}
+
+TEST(trace, tells_why_time_wait_ended)
+{
+    using event::TimeWaitEnd;
+    EXPECT_EQ(detail_of(event::TimeWait{TimeWaitEnd::reused, 1500}), "reused, held 1.500s");
+    EXPECT_EQ(detail_of(event::TimeWait{TimeWaitEnd::unknown, 1500}), "held 1.500s");
+    EXPECT_EQ(detail_of(event::TimeWait{TimeWaitEnd::expired, {}}), "expired");
+    EXPECT_EQ(detail_of(event::TimeWait{TimeWaitEnd::overflow, {}}), "overflow");
+    EXPECT_EQ(detail_of(event::TimeWait{TimeWaitEnd::unknown, {}}), "");
+}
+
+TEST(trace, tells_a_retransmit)
+{
+    using event::Retransmit;
+    using event::Retransmitted;
+    EXPECT_EQ(detail_of(Retransmit{Retransmitted::syn, 1, 1, 0}), "SYN #1");
+    EXPECT_EQ(detail_of(Retransmit{Retransmitted::synack, 2, 1, 0}), "SYN-ACK #2");
+    EXPECT_EQ(detail_of(Retransmit{Retransmitted::data, 5, 3, 0}), "data #5, 3 segments");
+    EXPECT_EQ(detail_of(Retransmit{Retransmitted::fin, 1, 1, EPERM}), "FIN #1, not sent: EPERM");
+}
+
 TEST(trace, is_in_local_time)
 {
     PresentOptions o = plain();
@@ -232,6 +271,9 @@ TEST(trace, colors_only_when_asked_to)
     EXPECT_THAT(text[0], EndsWith("\x1b[0m"));
     EXPECT_THAT(text[1], Not(HasSubstr("\x1b")));
     EXPECT_THAT(text[3], HasSubstr("\x1b[31mconnect_error"));
+    const auto again = lines(
+        make_trace, [](Correlator& c) { tell(c, 1s, client().retransmit(TS_RE_DATA, 1)); }, o);
+    EXPECT_THAT(again[1], HasSubstr("\x1b[31mretransmit"));
     EXPECT_THAT(render_records(make_trace, plain(), [](Correlator& c) { refused_life(c); }),
                 Not(HasSubstr("\x1b")));
 }

@@ -47,7 +47,7 @@ TEST(time_wait, fin_wait2_that_no_fin_ended_goes_to_close)
         .tell(5ms, client().state(State::fin_wait2, State::close));
     story.news();
     story.tell(25ms, client().time_wait_out(State::fin_wait2));
-    EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>CLOSE 21000us", "time_wait 20ms"));
+    EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>CLOSE 21000us", "time_wait expired 20ms"));
 }
 
 // The turn may be lost, or have no hook: that the small socket ends as TIME_WAIT tells it.
@@ -66,17 +66,16 @@ TEST(time_wait, a_turn_that_was_not_seen_is_inferred)
     EXPECT_THAT(news[2], ::testing::StartsWith("time_wait"));
 }
 
-// A turn starts TCP_TIMEWAIT_LEN anew (tcp_timewait_state_process): 50 s of FIN_WAIT2 do
-// not make 20 s of TIME_WAIT expire.
-TEST(time_wait, fin_wait2_does_not_count_towards_expiry)
+// A turn starts TCP_TIMEWAIT_LEN anew (tcp_timewait_state_process).
+TEST(time_wait, is_held_since_its_turn)
 {
     Story story;
     to_fin_wait2(story);
     story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
         .tell(5ms, client().state(State::fin_wait2, State::close))
         .tell(5ms + 50s, client().time_wait_turn())
-        .tell(5ms + 70s, client().time_wait_out());
-    EXPECT_EQ(story.last("time_wait").as<event::TimeWait>().why, event::TimeWaitEnd::unknown);
+        .tell(5ms + 70s, client().time_wait_out().detail(TS_TW_REUSED));
+    EXPECT_EQ(story.last().text, "time_wait reused 20000ms");
 }
 
 TEST(time_wait, simultaneous_close_enters_from_closing)
@@ -96,32 +95,126 @@ TEST(time_wait, simultaneous_close_enters_from_closing)
     EXPECT_EQ(story.correlator.summary().alive, 1U);
 }
 
-struct Held {
-    Nanos for_time;
+struct Left {
+    ts_tw_end why;
+    Nanos after;
     std::string_view told;
 
-    friend void PrintTo(const Held& h, std::ostream* to) { *to << h.for_time / 1us << " us"; }
+    friend void PrintTo(const Left& l, std::ostream* to) { *to << l.told; }
 };
 
-class time_wait_held : public ::testing::TestWithParam<Held> {};
+class time_wait_end : public ::testing::TestWithParam<Left> {};
 
-TEST_P(time_wait_held, says_whether_it_expired)
+TEST_P(time_wait_end, is_told_as_the_kernel_did_it)
 {
     Story story;
     to_fin_wait2(story);
     story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
         .tell(5ms, client().state(State::fin_wait2, State::close))
-        .tell(5ms + GetParam().for_time, client().time_wait_out());
+        .tell(5ms + GetParam().after, client().time_wait_out().detail(GetParam().why));
     EXPECT_EQ(story.last().text, GetParam().told);
 }
 
-// 60 s, and a timer that may fire a jiffy of 100 Hz early.
-INSTANTIATE_TEST_SUITE_P(times, time_wait_held,
-                         ::testing::Values(Held{1ms, "time_wait 1ms"}, Held{999us, "time_wait 0ms"},
-                                           Held{59989ms, "time_wait 59989ms"},
-                                           Held{59990ms, "time_wait expired 59990ms"},
-                                           Held{60s, "time_wait expired 60000ms"},
-                                           Held{61s, "time_wait expired 61000ms"}));
+// However long it was held.
+INSTANTIATE_TEST_SUITE_P(
+    reasons, time_wait_end,
+    ::testing::Values(Left{TS_TW_EXPIRED, 60s, "time_wait expired 60000ms"},
+                      Left{TS_TW_EXPIRED, 999us, "time_wait expired 0ms"},
+                      Left{TS_TW_REUSED, 1ms, "time_wait reused 1ms"},
+                      Left{TS_TW_REUSED, 61s, "time_wait reused 61000ms"},
+                      Left{TS_TW_RESET, 2ms, "time_wait reset 2ms"},
+                      Left{TS_TW_PURGED, 3ms, "time_wait purged 3ms"},
+                      Left{TS_TW_UNKNOWN, 60s, "time_wait 60000ms"},
+                      Left{static_cast<ts_tw_end>(TS_TW_PURGED + 1), 4ms, "time_wait 4ms"},
+                      Left{static_cast<ts_tw_end>(255), 4ms, "time_wait 4ms"}));
+
+TEST(time_wait, is_counted_in_and_out)
+{
+    Story story;
+    client_life(story.correlator);
+    story.tell(61s, client().time_wait_out().detail(TS_TW_REUSED));
+    const event::Summary s = story.correlator.summary();
+    EXPECT_EQ(s.time_wait_in, 1U);
+    EXPECT_EQ(s.time_wait_out, 2U); // one began before us
+    EXPECT_EQ(s.time_wait_overflows, 0U);
+    const SeenCounts& seen = story.correlator.seen().at(init_netns);
+    EXPECT_EQ(seen.time_wait_in, 1U);
+    EXPECT_EQ(seen.time_wait_expired, 1U);
+}
+
+// tcp_time_wait and inet_twsk_alloc both tell after a migration (bpf/time_wait.bpf.h).
+TEST(time_wait, that_is_told_twice_began_once)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(6ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(6ms, client().state(State::fin_wait2, State::close))
+        .tell(65s, client().time_wait_out());
+    EXPECT_EQ(story.correlator.summary().time_wait_in, 1U);
+    EXPECT_EQ(story.correlator.seen().at(init_netns).time_wait_in, 1U);
+    EXPECT_EQ(story.last().text, "time_wait expired 64995ms");
+}
+
+TEST(time_wait, of_a_socket_that_connected_again_is_another)
+{
+    Story story;
+    for (int twice = 0; twice < 2; twice++) {
+        to_fin_wait2(story);
+        story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+            .tell(5ms, client().state(State::fin_wait2, State::close));
+    }
+    EXPECT_EQ(story.correlator.summary().time_wait_in, 2U);
+    // A third one, of which nothing else arrived.
+    story.tell(9ms, client().time_wait_in(State::fin_wait2, State::time_wait));
+    EXPECT_EQ(story.correlator.summary().time_wait_in, 3U);
+}
+
+// ---- no room for it: net.ipv4.tcp_max_tw_buckets -------------------------------------------
+
+TEST(time_wait_overflow, goes_to_close_at_once)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, client().time_wait_full())
+        .tell(5ms, client().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    EXPECT_THAT(story.news(),
+                ElementsAre("time_wait overflow", "FIN_WAIT2>CLOSE 1000us", "close fin tx=0 rx=0"));
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+    EXPECT_EQ(story.last("time_wait").conn->id, 1U);
+    EXPECT_EQ(story.last("time_wait").actor.pid, curl.pid);
+}
+
+TEST(time_wait_overflow, is_not_counted_as_one_that_began)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, client().time_wait_full())
+        .tell(6ms, server().time_wait_full()); // nothing else is known of this one
+    const event::Summary s = story.correlator.summary();
+    EXPECT_EQ(s.time_wait_in, 0U);
+    EXPECT_EQ(s.time_wait_out, 0U);
+    EXPECT_EQ(s.time_wait_overflows, 2U);
+    const SeenCounts& seen = story.correlator.seen().at(init_netns);
+    EXPECT_EQ(seen.time_wait_in, 0U);
+    EXPECT_EQ(seen.time_wait_overflows, 2U);
+}
+
+// Its socket may connect again and have a TIME_WAIT then.
+TEST(time_wait_overflow, is_of_one_connection)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_full())
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    client_life(story.correlator);
+    EXPECT_EQ(story.last().text, "time_wait expired 60000ms");
+    EXPECT_EQ(story.correlator.summary().time_wait_in, 1U);
+}
+
+// ---- where no hook tells -------------------------------------------------------------------
 
 TEST(time_wait, is_over_at_once_when_no_hook_sees_its_end)
 {
@@ -137,7 +230,7 @@ TEST(time_wait, one_that_began_before_us_ends_without_a_length)
 {
     Story story;
     story.tell(5ms, client().time_wait_out());
-    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE", "time_wait"));
+    EXPECT_THAT(story.news(), ElementsAre("TIME_WAIT>CLOSE", "time_wait expired"));
     EXPECT_FALSE(story.last().conn->seen_start);
     EXPECT_EQ(story.correlator.summary().alive, 0U);
 }
@@ -150,7 +243,7 @@ TEST(time_wait, that_ends_before_it_began_was_held_no_time)
     story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
         .tell(5ms, client().state(State::fin_wait2, State::close))
         .tell(4999us, client().time_wait_out());
-    EXPECT_EQ(story.last().text, "time_wait 0ms");
+    EXPECT_EQ(story.last().text, "time_wait expired 0ms");
 }
 
 TEST(time_wait, a_turn_of_a_stranger_is_not_told)

@@ -71,6 +71,19 @@ TEST(waits, the_high_water_mark_stays)
     EXPECT_EQ(listeners(story).at(0).acceptq_max, 64U); // listen() again with less
 }
 
+TEST(waits, tell_a_depth_that_was_measured)
+{
+    Story story;
+    story.tell(1ms, listener().listen(128).by(nginx));
+    EXPECT_TRUE(listeners(story).at(0).depth_known()); // none waited
+    story.tell(2ms, child(1).birth());                 // its listener is not named
+    EXPECT_FALSE(listeners(story).at(0).depth_known());
+    story.tell(3ms, child(2).birth().queue(3, 1, 128));
+    EXPECT_TRUE(listeners(story).at(0).depth_known());
+    story.tell(4ms, child(3).id(200).local("10.0.0.2", 81).accept().by(nginx));
+    EXPECT_FALSE(listeners(story).at(1).depth_known());
+}
+
 TEST(waits, of_two_listeners_of_one_port)
 {
     Story story;
@@ -176,7 +189,8 @@ TEST(inferred_birth, of_a_child_whose_first_change_is_its_second)
     EXPECT_EQ(s.listeners.at(0).conn, 3U); // found by its address
     EXPECT_EQ(s.listeners.at(0).births, 1U);
     EXPECT_EQ(s.listeners.at(0).accepts, 1U);
-    EXPECT_EQ(s.listeners.at(0).acceptq_max, 0U);
+    EXPECT_EQ(s.listeners.at(0).acceptq_max, 128U); // as listen() told
+    EXPECT_FALSE(s.listeners.at(0).depth_known());
     EXPECT_EQ(s.listeners.at(0).handshake_us.max(), 250U);
     EXPECT_EQ(s.listeners.at(0).accept_wait_us.max(), 1000U);
 }
