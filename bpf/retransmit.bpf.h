@@ -105,3 +105,30 @@ INLINE int on_retransmit_synack(enum access how, struct sock *sk, struct request
     submit(r, sizeof(*r));
     return 0;
 }
+
+/*
+ * After reqsk_timer_handler(&req->rsk_timer): the request goes on when its timer runs again,
+ * else its SYN-ACKs were in vain, or its listener is gone (net/ipv4/inet_connection_sock.c).
+ * Requests are not given back to other uses of their memory while we look (RCU).
+ */
+INLINE int on_reqsk_timer(enum access how, struct timer_list *timer)
+{
+    struct request_sock *req =
+        (void *)timer - bpf_core_field_offset(struct request_sock, rsk_timer);
+    struct sock *listener = BPF_CORE_READ(req, rsk_listener);
+    if (BPF_CORE_READ(timer, entry.pprev) || !listener ||
+        BPF_CORE_READ(listener, __sk_common.skc_state) != BPF_TCP_LISTEN)
+        return 0;
+    struct tuple t = {};
+    read_tuple(PROBED, &req->__req_common, 0, &t);
+    if (!passes(&t, false))
+        return 0;
+    struct ts_head *h = reserve(TS_SYNACK_TIMEOUT, sizeof(*h));
+    if (!h)
+        return 0;
+    fill_head(h, TS_SYNACK_TIMEOUT, id_of(PROBED, listener), &t, false);
+    h->old_state = h->new_state = BPF_TCP_LISTEN;
+    h->detail = BPF_CORE_READ(req, num_retrans);
+    submit(h, sizeof(*h));
+    return 0;
+}

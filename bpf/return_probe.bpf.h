@@ -19,6 +19,7 @@ enum softirq_call {
     CALL_SYN_RECV4,
     CALL_SYN_RECV6,
     CALL_TIMEWAIT_PACKET,
+    CALL_REQSK_TIMER,
     /* These also run for a task, which a softirq may interrupt: a slot for each. */
     CALL_TWSK_ALLOC,
     CALL_TWSK_ALLOC_TASK,
@@ -40,6 +41,7 @@ struct {
 enum task_call {
     CALL_LISTEN,
     CALL_SYS_LISTEN,
+    CALL_SYS_BIND,
     CALL_ACCEPT,
     CALL_SYS_ACCEPT,
     CALL_IO_ACCEPT,

@@ -56,6 +56,29 @@ INLINE bool task_is(unsigned int flag)
     return BPF_CORE_READ(task, flags) & flag;
 }
 
+/* SOCK_…: enum sock_flags */
+#define sock_is(how, sk, flag)                                                                     \
+    (!!(GET(how, sk, __sk_common.skc_flags) & 1UL << bpf_core_enum_value(enum sock_flags, flag)))
+
+INLINE __u8 close_detail(enum access how, struct sock *sk, struct tcp_sock *tp)
+{
+    __u8 detail = 0;
+    __u32 fin = sock_is(how, sk, SOCK_DONE);
+    if (GET(how, tp, rcv_nxt) - GET(how, tp, copied_seq) > fin)
+        detail |= TS_UNREAD;
+    if (sock_is(how, sk, SOCK_LINGER) && !(__u32)GET(how, sk, sk_lingertime))
+        detail |= TS_LINGER_0;
+    if (sock_is(how, sk, SOCK_DEAD))
+        detail |= TS_ORPHAN;
+    if (GET(how, tp, packets_out))
+        detail |= TS_OUTSTANDING;
+    if (sock_is(how, sk, SOCK_KEEPOPEN))
+        detail |= TS_KEEPALIVE;
+    if (GET(how, tp, inet_conn.icsk_user_timeout))
+        detail |= TS_USER_TIMEOUT;
+    return detail;
+}
+
 INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, int new)
 {
     /* new == old happens (FIN_WAIT1, LAST_ACK) and is no change. -> SYN_SENT has no
@@ -73,9 +96,10 @@ INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, i
     if (!r)
         return 0;
     __u8 flags = 0;
-    if (GET(how, sk, __sk_common.skc_flags) &
-        (1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE)))
+    if (sock_is(how, sk, SOCK_DONE))
         flags |= TS_FIN_SEEN;
+    if (new == BPF_TCP_CLOSE)
+        r->head.detail = close_detail(how, sk, tp);
     if (GET(how, tp, snd_una) == GET(how, tp, write_seq))
         flags |= TS_ALL_ACKED;
     bool closes = new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_LAST_ACK || new == BPF_TCP_CLOSE;

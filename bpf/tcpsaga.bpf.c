@@ -106,6 +106,13 @@ int BPF_PROG(tramp_sys_listen_done)
     return leave_sys_listen(returned(ctx, knobs.args_sys_listen));
 }
 
+SEC("fexit/__sys_bind")
+int BPF_PROG(tramp_sys_bind, int fd, void *address)
+{
+    int result = returned(ctx, knobs.args_sys_bind);
+    return result < 0 ? on_local_error(TS_BIND_ERROR, sock_of_fd(fd), address, -result) : 0;
+}
+
 SEC("fexit/inet_csk_accept")
 int BPF_PROG(tramp_accept, struct sock *sk)
 {
@@ -199,6 +206,12 @@ SEC("fexit/tcp_retransmit_skb")
 int BPF_PROG(tramp_retransmit_done, struct sock *sk, struct sk_buff *skb)
 {
     return leave_retransmit(DIRECT, sk, skb, returned(ctx, knobs.args_retransmit));
+}
+
+SEC("fexit/reqsk_timer_handler")
+int BPF_PROG(tramp_reqsk_timer, struct timer_list *timer)
+{
+    return on_reqsk_timer(DIRECT, timer);
 }
 
 /* ---- kprobes and kretprobes -------------------------------------------------------- */
@@ -332,6 +345,21 @@ int BPF_KRETPROBE(kret_sys_listen, int result)
     return leave_sys_listen(result);
 }
 
+SEC("kprobe/__sys_bind")
+int BPF_KPROBE(kprobe_sys_bind, int fd, void *address)
+{
+    return enter_task(CALL_SYS_BIND, fd, (__u64)address);
+}
+
+SEC("kretprobe/__sys_bind")
+int BPF_KRETPROBE(kret_sys_bind, int result)
+{
+    struct task_args c = {};
+    return leave_task(CALL_SYS_BIND, &c) && result < 0
+               ? on_local_error(TS_BIND_ERROR, sock_of_fd(c.first), (void *)c.second, -result)
+               : 0;
+}
+
 SEC("kprobe/inet_csk_accept")
 int BPF_KPROBE(kprobe_accept, struct sock *sk)
 {
@@ -458,6 +486,19 @@ int BPF_KRETPROBE(kret_retransmit, int error)
 {
     struct call *c = leave_either(CALL_RETRANSMIT);
     return c ? leave_retransmit(PROBED, (void *)c->first, (void *)c->second, error) : 0;
+}
+
+SEC("kprobe/reqsk_timer_handler")
+int BPF_KPROBE(kprobe_reqsk_timer, struct timer_list *timer)
+{
+    return enter_softirq(CALL_REQSK_TIMER, timer, NULL, NULL);
+}
+
+SEC("kretprobe/reqsk_timer_handler")
+int BPF_KRETPROBE(kret_reqsk_timer)
+{
+    struct call *c = leave_softirq(CALL_REQSK_TIMER);
+    return c ? on_reqsk_timer(PROBED, (void *)c->first) : 0;
 }
 
 /* ---- tracepoints ------------------------------------------------------------------ */

@@ -85,6 +85,7 @@ struct sock {
     __u16 sk_protocol;
     __u32 sk_ack_backlog;
     __u32 sk_max_ack_backlog;
+    unsigned long sk_lingertime; /* int since 6.7: zero is zero */
 };
 
 struct inet_sock {
@@ -99,12 +100,16 @@ struct request_sock_queue {
 struct inet_connection_sock {
     struct inet_sock icsk_inet;
     struct request_sock_queue icsk_accept_queue;
+    __u32 icsk_user_timeout;
 };
 
 struct tcp_sock {
     struct inet_connection_sock inet_conn;
     __u32 snd_una;
     __u32 write_seq;
+    __u32 copied_seq;
+    __u32 rcv_nxt;
+    __u32 packets_out;
     __u32 srtt_us; /* eighths of a microsecond */
     __u32 total_retrans;
     __u64 bytes_acked;
@@ -116,9 +121,18 @@ struct inet_timewait_sock {
     volatile unsigned char tw_substate;
 };
 
+struct hlist_node {
+    struct hlist_node **pprev;
+};
+struct timer_list {
+    struct hlist_node entry;
+};
+
 struct request_sock {
     struct sock_common __req_common;
     __u8 num_retrans;
+    struct sock *rsk_listener; /* in an anonymous union since 6.12 */
+    struct timer_list rsk_timer;
 };
 struct inet_request_sock {
     struct request_sock req;
@@ -142,7 +156,10 @@ struct tcp_skb_cb {
 };
 
 enum sock_flags {
-    SOCK_DONE = 1, /* resolved from the running kernel's BTF */
+    SOCK_DONE = 1, /* these are resolved from the running kernel's BTF */
+    SOCK_LINGER = 2,
+    SOCK_KEEPOPEN = 3,
+    SOCK_DEAD = 4,
 };
 
 struct socket {

@@ -31,7 +31,11 @@ enum ts_kind {
     TS_TIME_WAIT_FULL = 12, /* struct ts_head: no room for a small socket (tcp_max_tw_buckets) */
     TS_RETRANSMIT = 13,     /* struct ts_retransmit */
     TS_CONNECT_ERROR = 14,  /* struct ts_head: connect() failed before its SYN left */
-    TS_KINDS = 15,
+    TS_BIND_ERROR = 15,     /* struct ts_head: bind() failed */
+    TS_LISTEN_ERROR = 16,   /* struct ts_head: listen() failed */
+    TS_SYNACK_TIMEOUT = 17, /* struct ts_head: a half-open connection's time is over; id: the
+                             * listener's, the addresses are the packets' */
+    TS_KINDS = 18,
 };
 
 enum ts_flag {
@@ -39,6 +43,16 @@ enum ts_flag {
     TS_FIN_SEEN = 1 << 1,  /* the peer's FIN was received (SOCK_DONE) */
     TS_ALL_ACKED = 1 << 2, /* snd_una == write_seq */
     TS_EXITING = 1 << 3,   /* the task is exiting: the kernel closes for it */
+};
+
+/* What the socket was like as it went to CLOSE, in ts_head::detail of a TS_STATE. */
+enum ts_close_detail {
+    TS_UNREAD = 1 << 0,       /* received data that nobody has read */
+    TS_LINGER_0 = 1 << 1,     /* SO_LINGER with a time of 0 */
+    TS_ORPHAN = 1 << 2,       /* no process has it any more (SOCK_DEAD) */
+    TS_OUTSTANDING = 1 << 3,  /* segments without an acknowledgement */
+    TS_KEEPALIVE = 1 << 4,    /* SO_KEEPALIVE */
+    TS_USER_TIMEOUT = 1 << 5, /* TCP_USER_TIMEOUT */
 };
 
 /* Why a small socket went, in ts_head::detail. */
@@ -62,7 +76,7 @@ struct ts_head {
     __u8 kind;   /* enum ts_kind */
     __u8 family; /* 4 or 6; v4-mapped is 4 */
     __u8 flags;  /* enum ts_flag */
-    __u8 detail; /* TS_TIME_WAIT_OUT: enum ts_tw_end */
+    __u8 detail; /* TS_TIME_WAIT_OUT: enum ts_tw_end; TS_STATE: enum ts_close_detail */
     __u16 lport;
     __u16 rport;
     __u32 pid; /* thread group id in the initial pid namespace */
@@ -223,6 +237,7 @@ struct ts_knobs {
     __u32 args_twsk_alloc;
     __u32 args_connect;
     __u32 args_sys_listen;
+    __u32 args_sys_bind;
     __u32 overflow_rate; /* records per listener, kind and second */
 };
 
@@ -231,7 +246,8 @@ struct ts_knobs {
  * bpf_disable_instrumentation). */
 struct ts_counters {
     __u64 lost[TS_KINDS]; /* ring-buffer reservations that failed, by kind */
-    __u64 missed;         /* return probes that never fired: with it, whole cache lines */
+    __u64 missed;         /* return probes that never fired */
+    __u64 pad[5];         /* to whole cache lines */
 };
 
 #ifdef __cplusplus
@@ -248,7 +264,7 @@ TCPSAGA_ABI_ASSERT(sizeof(struct ts_retransmit) == 104, "ts_retransmit");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_reset) == 96, "ts_reset");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_overflow) == 112, "ts_overflow");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_accept_error) == 120, "ts_accept_error");
-TCPSAGA_ABI_ASSERT(sizeof(struct ts_counters) == 128, "ts_counters");
+TCPSAGA_ABI_ASSERT(sizeof(struct ts_counters) == 192, "ts_counters");
 TCPSAGA_ABI_ASSERT(__builtin_offsetof(struct ts_head, laddr) == 32, "laddr");
 TCPSAGA_ABI_ASSERT(__builtin_offsetof(struct ts_head, comm) == 72, "comm");
 #undef TCPSAGA_ABI_ASSERT

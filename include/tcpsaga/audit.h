@@ -33,7 +33,7 @@ struct AuditContext {
     std::uint64_t lost = 0;                ///< records that did not arrive
     bool filtered = false;                 ///< by port, address or family: the kernel counts all
     std::set<std::string> unseen;          ///< counters that no attached hook tells
-    bool misses_uncounted = false; ///< the kernel may have skipped programs without telling
+    bool misses_uncounted = false;         ///< the kernel may have skipped programs without telling
     bool time_wait_counted_at_end = false; ///< TW counts expiries: Linux before 5.17
 };
 

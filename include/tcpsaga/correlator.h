@@ -100,6 +100,9 @@ private:
     void on_listen_again(const ts_listen& r);
     void on_connect_error(const ts_head& h);
     void on_no_syn(const ts_head& h);
+    void on_bind_error(const ts_head& h);
+    void on_synack_timeout(const ts_head& h);
+    void group_time_waits(event::Summary& s) const;
     void on_retransmit(const ts_retransmit& r);
     void on_time_wait_full(const ts_head& h);
     void count_state(const ts_head& h);

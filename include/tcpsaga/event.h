@@ -26,8 +26,24 @@ struct Unlisten {
     UnlistenWhy why;
 };
 struct Connect {};
+/// What connections to one destination use of the local ports.
+struct PortUse {
+    std::uint16_t low, high;       ///< net.ipv4.ip_local_port_range
+    std::uint32_t time_wait, live; ///< sockets connected there: in TIME_WAIT, in other states
+};
 struct ConnectError {
-    int err; ///< positive errno, 0 = the kernel gave none
+    int err;                        ///< positive errno, 0 = the kernel gave none
+    std::optional<PortUse> ports{}; ///< with EADDRNOTAVAIL
+};
+/// bind() or listen() failed; the connection is the socket with the address that was wanted.
+struct BindError {
+    bool listening; ///< by listen()
+    int err;
+};
+/// A half-open connection whose SYN-ACKs nobody answered was given up. The connection is the
+/// listener's, with the packets' addresses.
+struct SynackTimeout {
+    std::uint32_t retransmits;
 };
 struct StateChange {
     State old_state, new_state;
@@ -94,6 +110,7 @@ struct Close {
     Micros duration_us, established_us, handshake_us, accept_wait_us, srtt_us;
     std::uint32_t retransmits;
     End end;
+    std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
 };
 enum class LostWhere : std::uint8_t { ring, table, output, missed };
 struct Lost {
@@ -109,6 +126,13 @@ struct AuditRow {
     std::string why; ///< what explains a difference; "" = nothing does
 
     [[nodiscard]] bool unexplained() const { return kernel != seen && why.empty(); }
+};
+/// Connections in TIME_WAIT that share a remote end (a client's) or a local port (a server's).
+struct TimeWaitGroup {
+    std::uint32_t netns = 0;
+    Role role = Role::unknown;
+    Endpoint end; ///< the remote one, the local one of a server
+    std::uint64_t n = 0;
 };
 /// What became of one listener's queue.
 struct ListenerSummary {
@@ -141,7 +165,11 @@ struct Summary {
     std::uint64_t retransmits = 0;    ///< segments
     std::uint64_t connect_errors = 0; ///< connects that failed, at once or later
     std::uint64_t time_wait_in = 0, time_wait_out = 0, time_wait_overflows = 0;
-    bool final = false; ///< nothing follows
+    std::uint64_t bind_errors = 0; ///< listen() included
+    std::uint64_t synack_timeouts = 0;
+    std::uint64_t time_wait_alive = 0;
+    std::vector<TimeWaitGroup> time_waits; ///< the largest, largest first
+    bool final = false;                    ///< nothing follows
     std::vector<ListenerSummary> listeners;
     std::vector<AuditRow> audit; ///< empty while not asked for
     std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
@@ -153,8 +181,8 @@ struct Summary {
 };
 
 using Payload =
-    std::variant<Listen, Unlisten, Connect, ConnectError, StateChange, Accept, AcceptError,
-                 TimeWait, Overflow, Reset, Retransmit, Close, Lost, Summary>;
+    std::variant<Listen, Unlisten, BindError, Connect, ConnectError, SynackTimeout, StateChange,
+                 Accept, AcceptError, TimeWait, Overflow, Reset, Retransmit, Close, Lost, Summary>;
 } // namespace event
 
 /// One event. `conn` (null for Lost and Summary) is valid during the call only.

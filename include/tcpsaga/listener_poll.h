@@ -33,8 +33,8 @@ public:
     std::vector<PolledListener> look();
 
 private:
-    struct Namespaces;
-    std::unique_ptr<Namespaces> namespaces_;
+    struct Places;
+    std::unique_ptr<Places> places_;
 };
 
 } // namespace tcpsaga

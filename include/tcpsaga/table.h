@@ -25,6 +25,14 @@ public:
     void touch(const Connection& c);
     void erase(const Connection& c);
 
+    /// All, in no order of meaning.
+    template <class Visitor>
+    void for_each(const Visitor& visit) const
+    {
+        for (const Connection& c : entries_)
+            visit(c);
+    }
+
     [[nodiscard]] std::size_t size() const { return by_id_.size(); }
     [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 

@@ -63,6 +63,22 @@ constexpr std::array listen_ways{
     Alternative{tracepoint, on_raw_tracepoint, not_asked}, // a kernel without BTF
 };
 
+constexpr std::array bind_tramp{
+    Hook{"tramp_sys_bind", fexit, "__sys_bind"},
+    Hook{"tramp_sys_listen", fentry, "__sys_listen"},
+    Hook{"tramp_sys_listen_done", fexit, "__sys_listen"},
+};
+constexpr std::array bind_kprobe{
+    Hook{"kprobe_sys_bind", kprobe, "__sys_bind"},
+    Hook{"kret_sys_bind", kretprobe, "__sys_bind"},
+    Hook{"kprobe_sys_listen", kprobe, "__sys_listen"},
+    Hook{"kret_sys_listen", kretprobe, "__sys_listen"},
+};
+constexpr std::array bind_ways{
+    Alternative{trampoline, bind_tramp, ""},
+    Alternative{Mechanism::kprobe, bind_kprobe, ""},
+};
+
 constexpr std::array connect_tramp{Hook{"tramp_connect", fentry, "tcp_connect"},
                                    Hook{"tramp_connect_relief", fexit, "tcp_connect"}};
 constexpr std::array connect_kprobe{Hook{"kprobe_connect", kprobe, "tcp_connect"}};
@@ -181,14 +197,14 @@ constexpr std::array count_ways{
 
 constexpr Hook retransmitted{"tp_retransmit", tp_btf, "tcp_retransmit_skb"};
 constexpr std::array retransmit_tramp{
-    retransmitted,
     Hook{"tramp_retransmit", fentry, "tcp_retransmit_skb"},
     Hook{"tramp_retransmit_done", fexit, "tcp_retransmit_skb"},
+    retransmitted,
 };
 constexpr std::array retransmit_kprobe{
-    Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"},
     Hook{"kprobe_retransmit", kprobe, "tcp_retransmit_skb"},
     Hook{"kret_retransmit", kretprobe, "tcp_retransmit_skb"},
+    Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"},
 };
 constexpr std::array retransmit_tp{retransmitted};
 constexpr std::array retransmit_raw{Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"}};
@@ -206,6 +222,16 @@ constexpr std::array synack_raw{Hook{"raw_synack", raw_tp, "tcp_retransmit_synac
 constexpr std::array synack_ways{
     Alternative{tracepoint, synack_tp, ""},
     Alternative{tracepoint, synack_raw, ""},
+};
+
+constexpr std::array timeout_tramp{Hook{"tramp_reqsk_timer", fexit, "reqsk_timer_handler"}};
+constexpr std::array timeout_kprobe{
+    Hook{"kprobe_reqsk_timer", kprobe, "reqsk_timer_handler"},
+    Hook{"kret_reqsk_timer", kretprobe, "reqsk_timer_handler"},
+};
+constexpr std::array timeout_ways{
+    Alternative{trampoline, timeout_tramp, ""},
+    Alternative{Mechanism::kprobe, timeout_kprobe, ""},
 };
 
 constexpr std::array received_tp{Hook{"tp_receive_reset", tp_btf, "tcp_receive_reset"}};
@@ -267,6 +293,8 @@ constexpr std::array table{
     Fact{FactId::child, "child", "the birth of a server's connection",
          "the start of servers' connections: they appear at their first state change", child_ways},
     Fact{FactId::listen, "listen", "a listener starts", "listeners that start", listen_ways},
+    Fact{FactId::bind_error, "bind_error", "bind() or listen() fails",
+         "bind() and listen() calls that fail", bind_ways},
     Fact{FactId::connect, "connect", "an active open, before its SYN leaves",
          "connect is shown when SYN_SENT ends", connect_ways},
     Fact{FactId::connect_error, "connect_error", "connect() fails before its SYN leaves",
@@ -284,6 +312,8 @@ constexpr std::array table{
          retransmit_ways},
     Fact{FactId::retransmit_synack, "retransmit_synack", "a SYN-ACK is retransmitted",
          "retransmitted SYN-ACKs", synack_ways},
+    Fact{FactId::synack_timeout, "synack_timeout", "a half-open connection is given up",
+         "half-open connections that are given up", timeout_ways},
     // The same tracepoint on every kernel: a function hook would tell no more.
     Fact{FactId::reset_sent, "reset_sent", "a socket sends a RST", "RSTs that are sent", sent_ways},
     Fact{FactId::reset_received, "reset_received", "a socket receives a RST",

@@ -113,6 +113,7 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
     k.args_tp_retransmit = kernel.arguments_of_tracepoint("tcp_retransmit_skb");
     k.args_twsk_alloc = kernel.arguments_of("inet_twsk_alloc");
     k.args_connect = kernel.arguments_of("tcp_v4_connect");
+    k.args_sys_bind = kernel.arguments_of("__sys_bind");
     k.args_sys_listen = kernel.arguments_of("__sys_listen");
     k.overflow_rate = options.overflow_rate;
     return k;

@@ -17,6 +17,7 @@
 #include "tcpsaga/correlator.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/owners.h"
+#include "tcpsaga/port_use.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/tracer.h"
 
@@ -102,6 +103,42 @@ private:
     std::optional<std::uint64_t> most_;
 };
 
+/// Adds to connects that found no port what the ports are used for. Looks at most once a second
+/// for each destination.
+class PortCounter : public Sink {
+public:
+    explicit PortCounter(Sink& next) : next_(next) {}
+    void on_event(const Event& e) override
+    {
+        const auto* error = std::get_if<event::ConnectError>(&e.what);
+        if (error == nullptr || error->err != EADDRNOTAVAIL)
+            return next_.on_event(e);
+        Event more = e;
+        more.what = event::ConnectError{error->err, use_of(*e.conn, e.ts_ns)};
+        next_.on_event(more);
+    }
+
+private:
+    struct Look {
+        std::uint64_t ts_ns;
+        std::optional<event::PortUse> use;
+    };
+    std::optional<event::PortUse> use_of(const Connection& c, std::uint64_t ts_ns)
+    {
+        constexpr std::size_t most = 1024;
+        constexpr std::uint64_t second = 1'000'000'000;
+        if (looks_.size() > most)
+            looks_.clear();
+        const auto [it, is_new] = looks_.try_emplace({c.tuple.netns, c.tuple.remote});
+        if (is_new || ts_ns - it->second.ts_ns > second)
+            it->second = {ts_ns, look_at_ports(c.tuple.netns, c.tuple.remote)};
+        return it->second.use;
+    }
+
+    Sink& next_;
+    std::map<std::pair<std::uint32_t, Endpoint>, Look> looks_;
+};
+
 void tell_what_is_lost(const Plan& plan)
 {
     for (const Choice& c : plan.choices) {
@@ -125,6 +162,7 @@ std::string millis(const Histogram& h)
 void tell_listeners(std::vector<event::ListenerSummary> listeners)
 {
     constexpr std::size_t most = 10;
+    std::erase_if(listeners, [](const auto& l) { return l.births == 0; });
     std::ranges::sort(listeners, std::greater{}, &event::ListenerSummary::births);
     for (std::size_t i = 0; i < std::min(listeners.size(), most); i++) {
         const event::ListenerSummary& l = listeners[i];
@@ -148,6 +186,10 @@ void tell_summary(const event::Summary& s, const Plan& plan)
     if (!without.empty())
         say("without {}", without);
     say("{} opened, {} accepted, {} closed, {} still open", s.opens, s.accepts, s.closes, s.alive);
+    for (const event::TimeWaitGroup& g : s.time_waits)
+        say("{} TIME_WAIT {} {}", g.n, g.role == Role::server ? "of port" : "to",
+            g.role == Role::server ? std::to_string(g.end.port)
+                                   : fmt::format("{}:{}", to_string(g.end.addr), g.end.port));
     tell_listeners(s.listeners);
     std::size_t agree = 0;
     for (const event::AuditRow& row : s.audit) {
@@ -174,7 +216,8 @@ struct Session {
     Output& out;
     std::unique_ptr<Sink> presenter = make_presenter(options, out);
     Limit limit{*presenter, out, options.count};
-    Correlator correlator{correlator_config(), limit};
+    PortCounter port_counter{limit};
+    Correlator correlator{correlator_config(), port_counter};
     KernelLosses told{};
     bool misses_uncounted = !tracer.counts_misses(); // asked while attached
     ListenerPoll listener_poll{options.filter.netns};

@@ -16,9 +16,10 @@ namespace {
 
 constexpr int usage_error = 2;
 
-const std::vector<std::string> kinds{"listen", "unlisten", "connect",      "connect_error",
-                                     "state",  "accept",   "time_wait",    "reset",
-                                     "close",  "overflow", "accept_error", "retransmit"};
+const std::vector<std::string> kinds{"listen",     "unlisten",     "connect",       "connect_error",
+                                     "state",      "accept",       "time_wait",     "reset",
+                                     "close",      "overflow",     "accept_error",  "retransmit",
+                                     "bind_error", "listen_error", "synack_timeout"};
 const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
                                       "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
                                       "LAST_ACK",    "LISTEN",    "CLOSING"};

@@ -46,6 +46,11 @@ void Correlator::consume(std::span<const std::byte> bytes)
         return on_time_wait_full(*h);
     case TS_CONNECT_ERROR:
         return on_connect_error(*h);
+    case TS_BIND_ERROR:
+    case TS_LISTEN_ERROR:
+        return on_bind_error(*h);
+    case TS_SYNACK_TIMEOUT:
+        return on_synack_timeout(*h);
     case TS_RETRANSMIT:
         return on_retransmit(as<ts_retransmit>(*h));
     case TS_RESET:
@@ -164,6 +169,7 @@ void Correlator::close(Connection& c, const ts_state& r)
         life.srtt_us = r.srtt_us;
     life.retransmits = r.total_retrans;
     life.end = end_of(r, held, c, config_.accept_seen);
+    life.why = why_of(r, life.end);
     counts_.closes++;
     emit(c, h.ts_ns, task, life);
     c.closed = true;
@@ -321,6 +327,7 @@ event::Summary Correlator::summary() const
     s.alive = table_.size();
     for (const auto& [key, listener] : listeners_)
         s.listeners.push_back(listener);
+    group_time_waits(s);
     return s;
 }
 

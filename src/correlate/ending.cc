@@ -38,6 +38,8 @@ event::End wire_end(const ts_state& r, State held)
     case ENOPROTOOPT:
     case EACCES:
         return End::unreachable;
+    case ECONNABORTED: // tcp_abort, for ss -K
+        return End::aborted;
     case ECONNRESET:
     case EPIPE: // a RST in CLOSE_WAIT (tcp_reset)
         return End::rst_received;
@@ -65,6 +67,42 @@ event::End end_of(const ts_state& r, State held, const Connection& c, bool accep
     if (waits && end == End::rst_sent && c.established_ns != 0)
         return End::never_accepted;
     return end;
+}
+
+namespace {
+
+/// tcp_write_err, and tcp_keepalive_timer, which is silent while anything is outstanding
+/// (net/ipv4/tcp_timer.c).
+std::string_view which_timeout(unsigned detail)
+{
+    if ((detail & TS_ORPHAN) != 0)
+        return "orphan";
+    if ((detail & TS_USER_TIMEOUT) != 0)
+        return "user_timeout";
+    if ((detail & TS_OUTSTANDING) != 0)
+        return "retransmission";
+    return (detail & TS_KEEPALIVE) != 0 ? "keepalive" : "";
+}
+
+} // namespace
+
+std::string_view why_of(const ts_state& r, event::End end)
+{
+    using event::End;
+    const unsigned detail = r.head.detail;
+    if (end == End::timeout)
+        return which_timeout(detail);
+    const bool by_exit = end == End::process_exit && wire_end(r, State::none) == End::aborted;
+    if (end != End::aborted && !by_exit)
+        return "";
+    if (r.head.error == ECONNABORTED)
+        return "killed";
+    // In the order of __tcp_close (net/ipv4/tcp.c).
+    if ((detail & TS_UNREAD) != 0)
+        return "unread_data";
+    if ((detail & TS_LINGER_0) != 0)
+        return "linger";
+    return by_exit ? "" : "disconnect";
 }
 
 bool never_left(const ts_head& h)

@@ -10,6 +10,10 @@ namespace tcpsaga {
 /// accepted would be known.
 event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen);
 
+/// What made it end so: for `timeout` "retransmission", "keepalive", "user_timeout", "orphan"; for
+/// an abort, and one by an exit, "unread_data", "linger", "disconnect", "killed"; else "".
+std::string_view why_of(const ts_state& r, event::End end);
+
 /// SYN_SENT -> CLOSE with this record: the socket never sent its SYN.
 bool never_left(const ts_head& h);
 

@@ -17,6 +17,11 @@ std::string_view pick(const std::array<std::string_view, N>& names, Enum value)
 struct KindName {
     std::string_view operator()(const event::Listen&) const { return "listen"; }
     std::string_view operator()(const event::Unlisten&) const { return "unlisten"; }
+    std::string_view operator()(const event::BindError& e) const
+    {
+        return e.listening ? "listen_error" : "bind_error";
+    }
+    std::string_view operator()(const event::SynackTimeout&) const { return "synack_timeout"; }
     std::string_view operator()(const event::Connect&) const { return "connect"; }
     std::string_view operator()(const event::ConnectError&) const { return "connect_error"; }
     std::string_view operator()(const event::StateChange&) const { return "state"; }

@@ -46,6 +46,24 @@ void Correlator::on_connect_error(const ts_head& h)
     emit(c, h.ts_ns, task_of(h), event::ConnectError{h.error});
 }
 
+void Correlator::on_bind_error(const ts_head& h)
+{
+    Connection c;
+    c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
+    c.kernel_id = h.id;
+    c.tuple = tuple_of(h);
+    c.family = h.family;
+    counts_.bind_errors++;
+    emit(c, h.ts_ns, task_of(h), event::BindError{h.kind == TS_LISTEN_ERROR, h.error});
+}
+
+void Correlator::on_synack_timeout(const ts_head& h)
+{
+    Connection c = shown_as(find_listener(h.id, h), h);
+    counts_.synack_timeouts++;
+    emit(c, h.ts_ns, {}, event::SynackTimeout{h.detail});
+}
+
 /// SYN_SENT -> CLOSE of a socket whose SYN never left: what connect() returns tells it, where
 /// that is seen.
 void Correlator::on_no_syn(const ts_head& h)

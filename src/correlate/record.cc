@@ -31,6 +31,9 @@ std::size_t size_of(std::uint8_t kind)
     case TS_TIME_WAIT_OUT:
     case TS_TIME_WAIT_FULL:
     case TS_CONNECT_ERROR:
+    case TS_BIND_ERROR:
+    case TS_LISTEN_ERROR:
+    case TS_SYNACK_TIMEOUT:
         return sizeof(ts_head);
     default:
         return 0;

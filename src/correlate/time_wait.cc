@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The small sockets that keep a closed connection's 4-tuple. */
+#include <algorithm>
+#include <functional>
+
 #include "tcpsaga/correlator.h"
 
 #include "parts.h"
@@ -65,6 +68,24 @@ void Correlator::on_time_wait_out(const ts_head& h)
     }
     emit(c, h.ts_ns, {}, end);
     forget(c);
+}
+
+void Correlator::group_time_waits(event::Summary& s) const
+{
+    constexpr std::size_t most = 10;
+    std::map<std::tuple<std::uint32_t, Role, Endpoint>, std::uint64_t> groups;
+    table_.for_each([&](const Connection& c) {
+        if (c.state != State::time_wait)
+            return;
+        s.time_wait_alive++;
+        const bool serves = c.role == Role::server;
+        groups[{c.tuple.netns, c.role,
+                serves ? Endpoint{{}, c.tuple.local.port} : c.tuple.remote}]++;
+    });
+    for (const auto& [key, n] : groups)
+        s.time_waits.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), n});
+    std::ranges::stable_sort(s.time_waits, std::greater{}, &event::TimeWaitGroup::n);
+    s.time_waits.resize(std::min(s.time_waits.size(), most));
 }
 
 } // namespace tcpsaga

@@ -41,7 +41,12 @@ struct Keys {
     {
         if (e.err != 0)
             name("errno", errno_name(e.err));
+        if (e.ports)
+            fmt::format_to(out, R"(,"port_range":[{},{}],"ports_time_wait":{},"ports_live":{})",
+                           e.ports->low, e.ports->high, e.ports->time_wait, e.ports->live);
     }
+    void operator()(const event::BindError& e) const { name("errno", errno_name(e.err)); }
+    void operator()(const event::SynackTimeout& e) const { number("retransmits", e.retransmits); }
     void operator()(const event::StateChange& e) const
     {
         name("old", name_of(e.old_state));
@@ -112,6 +117,7 @@ struct Keys {
         number("srtt_us", e.srtt_us);
         number("retransmits", e.retransmits);
         name("end", name_of(e.end));
+        name("why", e.why);
     }
     void percentiles(std::string_view key, const Histogram& h) const
     {
@@ -143,6 +149,22 @@ struct Keys {
             percentiles("handshake_us", l.handshake_us);
             percentiles("accept_wait_us", l.accept_wait_us);
             fmt::format_to(out, "}}");
+            separator = ",";
+        }
+        fmt::format_to(out, "]");
+    }
+    void time_waits(const std::vector<event::TimeWaitGroup>& groups) const
+    {
+        const char* separator = R"(,"time_waits":[)";
+        for (const event::TimeWaitGroup& g : groups) {
+            fmt::format_to(out, R"({}{{"netns":{})", separator, g.netns);
+            name("role", name_of(g.role));
+            if (g.role == Role::server)
+                number("lport", g.end.port);
+            else
+                fmt::format_to(out, R"(,"raddr":"{}","rport":{})", to_string(g.end.addr),
+                               g.end.port);
+            fmt::format_to(out, R"(,"n":{}}})", g.n);
             separator = ",";
         }
         fmt::format_to(out, "]");
@@ -184,6 +206,11 @@ struct Keys {
         number("time_wait_in", e.time_wait_in);
         number("time_wait_out", e.time_wait_out);
         number("time_wait_overflows", e.time_wait_overflows);
+        number("bind_errors", e.bind_errors);
+        number("synack_timeouts", e.synack_timeouts);
+        number("time_wait_alive", e.time_wait_alive);
+        if (!e.time_waits.empty())
+            time_waits(e.time_waits);
         if (e.final)
             fmt::format_to(out, ",\"final\":true");
         if (!e.listeners.empty())

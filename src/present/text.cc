@@ -52,7 +52,16 @@ struct Detail {
     std::string operator()(const event::Connect&) const { return ""; }
     std::string operator()(const event::ConnectError& e) const
     {
-        return e.err != 0 ? errno_name(e.err) : "no local port or no route";
+        std::string text = e.err != 0 ? errno_name(e.err) : "no local port or no route";
+        if (e.ports)
+            text += fmt::format(": of ports {}-{} {} in TIME_WAIT, {} in use", e.ports->low,
+                                e.ports->high, e.ports->time_wait, e.ports->live);
+        return text;
+    }
+    std::string operator()(const event::BindError& e) const { return errno_name(e.err); }
+    std::string operator()(const event::SynackTimeout& e) const
+    {
+        return fmt::format("given up after {} retransmitted SYN-ACKs", e.retransmits);
     }
     std::string operator()(const event::StateChange& e) const
     {
@@ -124,7 +133,8 @@ struct Detail {
     }
     std::string operator()(const event::Close& e) const
     {
-        return fmt::format("{}, tx {} rx {} bytes{}{}", name_of(e.end), e.tx_bytes, e.rx_bytes,
+        return fmt::format("{}{}, tx {} rx {} bytes{}{}", name_of(e.end),
+                           e.why.empty() ? "" : fmt::format(" ({})", e.why), e.tx_bytes, e.rx_bytes,
                            e.duration_us ? ", " + duration(*e.duration_us) : "",
                            e.retransmits != 0 ? fmt::format(", {} retransmits", e.retransmits)
                                               : "");
@@ -208,6 +218,8 @@ public:
         const std::string comm = e.actor.from == PidFrom::listener ? who.comm + "?" : who.comm;
         const std::string kind = fmt::format("{:<13}", kind_of(e));
         const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
+                         std::holds_alternative<event::BindError>(e.what) ||
+                         std::holds_alternative<event::SynackTimeout>(e.what) ||
                          std::holds_alternative<event::Overflow>(e.what) ||
                          std::holds_alternative<event::AcceptError>(e.what) ||
                          std::holds_alternative<event::Retransmit>(e.what) || e.conn == nullptr;

@@ -29,10 +29,12 @@ struct Bytes {
 };
 
 const std::map<int, std::size_t> sizes{
-    {TS_STATE, 112},      {TS_CONNECT, 88},       {TS_BIRTH, 112},         {TS_LISTEN, 112},
-    {TS_ACCEPT, 104},     {TS_TIME_WAIT_IN, 88},  {TS_TIME_WAIT_TURN, 88}, {TS_TIME_WAIT_OUT, 88},
-    {TS_RESET, 96},       {TS_OVERFLOW, 112},     {TS_ACCEPT_ERROR, 120},  {TS_TIME_WAIT_FULL, 88},
-    {TS_RETRANSMIT, 104}, {TS_CONNECT_ERROR, 88},
+    {TS_STATE, 112},         {TS_CONNECT, 88},        {TS_BIRTH, 112},
+    {TS_LISTEN, 112},        {TS_ACCEPT, 104},        {TS_TIME_WAIT_IN, 88},
+    {TS_TIME_WAIT_TURN, 88}, {TS_TIME_WAIT_OUT, 88},  {TS_RESET, 96},
+    {TS_OVERFLOW, 112},      {TS_ACCEPT_ERROR, 120},  {TS_TIME_WAIT_FULL, 88},
+    {TS_RETRANSMIT, 104},    {TS_CONNECT_ERROR, 88},  {TS_BIND_ERROR, 88},
+    {TS_LISTEN_ERROR, 88},   {TS_SYNACK_TIMEOUT, 88},
 };
 
 TEST(decode, every_kind_of_its_size_or_longer)

@@ -25,6 +25,14 @@ struct Brief {
     {
         return fmt::format("unlisten {}", name_of(e.why));
     }
+    std::string operator()(const event::BindError& e) const
+    {
+        return fmt::format("{}_error {}", e.listening ? "listen" : "bind", e.err);
+    }
+    std::string operator()(const event::SynackTimeout& e) const
+    {
+        return fmt::format("synack_timeout {}", e.retransmits);
+    }
     std::string operator()(const event::Connect&) const { return "connect"; }
     std::string operator()(const event::ConnectError& e) const
     {
@@ -71,7 +79,8 @@ struct Brief {
     }
     std::string operator()(const event::Close& e) const
     {
-        return fmt::format("close {} tx={} rx={}", name_of(e.end), e.tx_bytes, e.rx_bytes);
+        return fmt::format("close {}{}{} tx={} rx={}", name_of(e.end), e.why.empty() ? "" : " ",
+                           e.why, e.tx_bytes, e.rx_bytes);
     }
     std::string operator()(const event::Lost& e) const
     {

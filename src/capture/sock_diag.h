@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+/* sock_diag(7) over NETLINK_SOCK_DIAG. */
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "tcpsaga/connection.h"
+
+namespace tcpsaga {
+
+/// TCP sockets of this thread's network namespace, of both families; v4-mapped ones come with
+/// the IPv6 ones. `states`: a bit per kernel state number; `extensions`: as in inet_diag_req_v2.
+/// The message ends `size` bytes behind its start.
+void dump_sockets(std::uint32_t states, std::uint8_t extensions,
+                  const std::function<void(const inet_diag_msg& m, std::size_t size)>& on_socket);
+
+Address local_of(const inet_diag_msg& m);
+Address remote_of(const inet_diag_msg& m);
+
+} // namespace tcpsaga
