@@ -115,7 +115,7 @@ INLINE int on_reqsk_timer(enum access how, struct timer_list *timer)
 {
     struct request_sock *req =
         (void *)timer - bpf_core_field_offset(struct request_sock, rsk_timer);
-    struct sock *listener = BPF_CORE_READ(req, rsk_listener);
+    struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
     if (BPF_CORE_READ(timer, entry.pprev) || !listener ||
         BPF_CORE_READ(listener, __sk_common.skc_state) != BPF_TCP_LISTEN)
         return 0;

@@ -60,6 +60,7 @@ struct rt6_info { /* begins with its dst_entry, in a union before 6.6 */
     __u32 rt6i_flags;
 };
 
+struct sock;
 struct sock_common {
     __be32 skc_daddr;
     __be32 skc_rcv_saddr;
@@ -72,6 +73,7 @@ struct sock_common {
     struct in6_addr skc_v6_rcv_saddr; /* CONFIG_IPV6 */
     atomic64_t skc_cookie;
     unsigned long skc_flags;
+    struct sock *skc_listener; /* in a union with it: a request's */
 };
 
 typedef struct {
@@ -109,7 +111,6 @@ struct tcp_sock {
     __u32 write_seq;
     __u32 copied_seq;
     __u32 rcv_nxt;
-    __u32 packets_out;
     __u32 srtt_us; /* eighths of a microsecond */
     __u32 total_retrans;
     __u64 bytes_acked;
@@ -131,7 +132,6 @@ struct timer_list {
 struct request_sock {
     struct sock_common __req_common;
     __u8 num_retrans;
-    struct sock *rsk_listener; /* in an anonymous union since 6.12 */
     struct timer_list rsk_timer;
 };
 struct inet_request_sock {

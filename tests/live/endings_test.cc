@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How connections end, and those that never came to be. */
+#include <cerrno>
+#include <ostream>
+
 #include "saga.h"
 
 namespace live {
@@ -80,6 +83,9 @@ TEST_F(Live, PortsThatAreAllTaken)
     EXPECT_FALSE(error.contains("lport"));
     if (why_is_seen) {
         EXPECT_EQ(error["errno"], "EADDRNOTAVAIL");
+        EXPECT_EQ(error["port_range"], json({40000, 40000}));
+        EXPECT_EQ(error["ports_time_wait"], 1);
+        EXPECT_EQ(error["ports_live"], 0);
     }
     // It may after a second (net/ipv4/tcp_ipv4.c, tcp_twsk_unique).
     set_sysctl("net/ipv4/tcp_tw_reuse", "1");
@@ -150,6 +156,149 @@ TEST_F(Live, AProcessThatDiesIsNoClose)
     const json other = saga.wait_for({{"event", "close"}, {"role", "server"}});
     EXPECT_EQ(other["closed_by"], "remote");
     EXPECT_EQ(other["end"], "fin");
+}
+
+// ---- every way to end --------------------------------------------------------------------------
+
+struct Way {
+    const char* how; ///< of peer's client
+    bool silence;    ///< from "ready" on nothing reaches the server
+    const char* end; ///< at the client
+    const char* why;
+    const char* server; ///< its end; "": it hears nothing
+};
+
+std::ostream& operator<<(std::ostream& to, const Way& w)
+{
+    return to << w.how;
+}
+
+class Ways : public Live, public testing::WithParamInterface<Way> {
+protected:
+    static bool drop_to(std::uint16_t port)
+    {
+        run({"nft", "add", "table", "inet", "t"});
+        run({"nft", "add", "chain", "inet", "t", "in", "{ type filter hook input priority 0; }"});
+        return run({"nft", "add", "rule", "inet", "t", "in", "tcp", "dport", std::to_string(port),
+                    "drop"})
+                   .exit_code == 0;
+    }
+};
+
+TEST_P(Ways, AreTold)
+{
+    const Way& way = GetParam();
+    set_sysctl("net/ipv4/tcp_retries2", "2");
+    set_sysctl("net/ipv4/tcp_orphan_retries", "1");
+    Saga saga;
+    Server server("127.0.0.1");
+    Process client({peer_path(), "client", "127.0.0.1", std::to_string(server.port), way.how});
+    ASSERT_TRUE(client.wait_out([](const std::string& l) { return l == "ready"; }));
+    if (way.silence) {
+        ASSERT_TRUE(drop_to(server.port));
+    }
+    client.send(SIGUSR1);
+    if (std::string(way.how) == "killed" &&
+        run({"ss", "-K", "dport", "=", ":" + std::to_string(server.port)}).out.find("127.0.0.1") ==
+            std::string::npos)
+        GTEST_SKIP() << "SKIPPED: this kernel has no CONFIG_INET_DIAG_DESTROY";
+    const json end = saga.wait_for({{"event", "close"}, {"role", "client"}});
+    EXPECT_EQ(end["end"], way.end) << end;
+    EXPECT_EQ(end["why"], way.why) << end;
+    EXPECT_EQ(end["pid"], std::string(way.why) == "killed" ? end["pid"] : json(client.pid()));
+    if (*way.server != '\0') {
+        const json other = saga.wait_for({{"event", "close"}, {"role", "server"}});
+        EXPECT_EQ(other["end"], way.server) << other;
+        EXPECT_EQ(other["pid"], server.process.pid());
+    }
+    client.send(SIGKILL);
+    client.wait();
+    const auto events = saga.stop();
+    EXPECT_EQ(select(events, {{"event", "close"}, {"role", "client"}}).size(), 1U);
+    expect_audit_exact(events);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Ways,
+    testing::Values(Way{"linger", false, "aborted", "linger", "rst_received"},
+                    Way{"unread", false, "aborted", "unread_data", "rst_received"},
+                    Way{"unspec", false, "aborted", "disconnect", "rst_received"},
+                    Way{"killed", false, "aborted", "killed", "rst_received"},
+                    Way{"keepalive", true, "timeout", "keepalive", ""},
+                    Way{"user_timeout", true, "timeout", "user_timeout", ""},
+                    Way{"retries", true, "timeout", "retransmission", ""},
+                    Way{"orphan", true, "timeout", "orphan", ""}),
+    [](const auto& i) { return std::string(i.param.how); });
+
+/// A router says no.
+TEST_F(Live, UnreachableByIcmp)
+{
+    run({"nft", "add", "table", "inet", "t"});
+    run({"nft", "add", "chain", "inet", "t", "in", "{ type filter hook input priority 0; }"});
+    if (run({"nft", "add", "rule", "inet", "t", "in", "tcp", "dport", "81", "reject", "with",
+             "icmp", "type", "host-prohibited"})
+            .exit_code != 0)
+        GTEST_SKIP() << "SKIPPED: this kernel's nftables cannot reject";
+    Saga saga;
+    Process client({peer_path(), "storm", "127.0.0.1", "81", "1"});
+    EXPECT_EQ(client.wait(), 1);
+    const auto events = saga.stop();
+    const auto errors = select(events, {{"event", "connect_error"}});
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_EQ(errors[0]["errno"], "EHOSTUNREACH");
+    EXPECT_EQ(errors[0]["pid"], client.pid());
+    const auto ends = select(events, {{"event", "close"}});
+    ASSERT_EQ(ends.size(), 1U);
+    EXPECT_EQ(ends[0]["end"], "unreachable");
+    expect_audit_exact(events);
+}
+
+/// EADDRINUSE, by bind() and by listen().
+TEST_F(Live, AnAddressThatIsTaken)
+{
+    if (!has_hook("bind_error"))
+        GTEST_SKIP() << "SKIPPED: " << attach() << " sees no failed bind() or listen()";
+    Saga saga;
+    Process peer({peer_path(), "clash", "127.0.0.1"});
+    ASSERT_EQ(peer.wait(), 0);
+    int bound = 0;
+    int listened = 0;
+    int port = 0;
+    ASSERT_EQ(std::sscanf(peer.out().at(0).c_str(), "bind %d listen %d port %d", &bound, &listened,
+                          &port),
+              3);
+    EXPECT_EQ(bound, EADDRINUSE);
+    EXPECT_EQ(listened, EADDRINUSE);
+    const auto events = saga.stop();
+    for (const char* kind : {"bind_error", "listen_error"}) {
+        const auto errors = select(events, {{"event", kind}});
+        ASSERT_EQ(errors.size(), 1U) << kind;
+        EXPECT_EQ(errors[0]["errno"], "EADDRINUSE");
+        EXPECT_EQ(errors[0]["laddr"], "127.0.0.1");
+        EXPECT_EQ(errors[0]["lport"], port);
+        EXPECT_EQ(errors[0]["pid"], peer.pid());
+    }
+}
+
+/// A client that ends its connections at random: every one has its end, and the counts agree.
+TEST_F(Live, RandomEndings)
+{
+    constexpr int count = 2'000;
+    set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");
+    Saga saga({"trace", "--event", "close"});
+    Server server("127.0.0.1", {std::to_string(count)});
+    Process client({peer_path(), "fuzz", "127.0.0.1", std::to_string(server.port),
+                    std::to_string(count), "1"});
+    ASSERT_EQ(client.wait(), 0);
+    ASSERT_EQ(server.process.wait(), 0);
+    const auto events = saga.stop();
+    expect_audit_exact(events);
+    for (const char* role : {"client", "server"}) {
+        const auto closes = select(events, {{"event", "close"}, {"role", role}});
+        EXPECT_EQ(closes.size(), count) << role;
+        for (const json& e : closes)
+            EXPECT_TRUE(e.contains("end")) << e;
+    }
 }
 
 } // namespace

@@ -25,6 +25,14 @@
  * peer fast ADDR PORT
  *     serve one client of TCP Fast Open; peer hurry ADDR PORT is such a client, twice: only the
  *     second one has a cookie.
+ * peer client ADDR PORT HOW
+ *     connect, write a byte, wait for the answer (but do not read it when HOW is unread), say
+ *     "ready" and upon SIGUSR1 end as HOW says: linger, unread, unspec, keepalive, user_timeout,
+ *     retries, orphan, killed. Those that wait for an error say "errno N".
+ * peer clash ADDR
+ *     bind and listen where another socket is; says "bind N listen N", the errnos.
+ * peer fuzz ADDR PORT COUNT SEED
+ *     COUNT connections, each with some bytes or none and a random end.
  * peer rush ADDR PORT COUNT
  *     COUNT connects at once; says "connected N refused N" once each is answered or three
  *     seconds have passed, then waits.
@@ -245,6 +253,132 @@ int hurry(const char* addr, int port)
     return 0;
 }
 
+void set(int fd, int level, int option, int value)
+{
+    if (setsockopt(fd, level, option, &value, sizeof(value)) != 0)
+        die("setsockopt");
+}
+
+void reset_on_close(int fd)
+{
+    const linger none{1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+void disconnect(int fd)
+{
+    sockaddr nobody{};
+    nobody.sa_family = AF_UNSPEC;
+    connect(fd, &nobody, sizeof(nobody));
+}
+
+int wait_for_error(int fd)
+{
+    pollfd p{fd, 0, 0};
+    poll(&p, 1, -1);
+    int err = 0;
+    socklen_t size = sizeof(err);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size);
+    std::printf("errno %d\n", err);
+    std::fflush(stdout);
+    return close(fd);
+}
+
+int end_as(const char* addr, int port, const std::string& how)
+{
+    sigset_t signals{};
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char byte = 'x';
+    if (connect(fd, &to.any, size) != 0 || write(fd, &byte, 1) != 1 ||
+        recv(fd, &byte, 1, how == "unread" ? MSG_PEEK : 0) != 1)
+        die("exchange");
+    if (how == "keepalive") {
+        set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+        set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+        set(fd, IPPROTO_TCP, TCP_KEEPCNT, 1);
+        set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    if (how == "user_timeout")
+        set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 300);
+    std::printf("ready\n");
+    std::fflush(stdout);
+    int number = 0;
+    sigwait(&signals, &number);
+    if (how == "linger")
+        reset_on_close(fd);
+    if (how == "unspec")
+        disconnect(fd);
+    if (how == "retries" || how == "user_timeout")
+        if (write(fd, &byte, 1) != 1)
+            die("write");
+    if (how == "keepalive" || how == "retries" || how == "user_timeout" || how == "killed")
+        return wait_for_error(fd);
+    close(fd);
+    if (how == "orphan")
+        pause();
+    return 0;
+}
+
+int clash(const char* addr)
+{
+    Socket at{};
+    socklen_t size = parse(at, addr, 0);
+    int fds[3];
+    for (int& fd : fds)
+        fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    set(fds[0], SOL_SOCKET, SO_REUSEADDR, 1);
+    set(fds[1], SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bind(fds[0], &at.any, size) != 0 || getsockname(fds[0], &at.any, &size) != 0 ||
+        bind(fds[1], &at.any, size) != 0 || listen(fds[0], 1) != 0)
+        die("bind");
+    const int listened = listen(fds[1], 1) != 0 ? errno : 0;
+    const int bound = bind(fds[2], &at.any, size) != 0 ? errno : 0;
+    std::printf("bind %d listen %d port %d\n", bound, listened, ntohs(at.v4.sin_port));
+    return 0;
+}
+
+int fuzz(const char* addr, int port, long count, unsigned seed)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    std::srand(seed);
+    for (long i = 0; i < count; i++) {
+        const int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char bytes[4] = "xyz";
+        if (fd < 0 || connect(fd, &to.any, size) != 0)
+            die("connect");
+        const auto n = static_cast<std::size_t>(std::rand() % 4);
+        if (n > 0 && write(fd, bytes, n) < 0)
+            die("write");
+        if (n > 0 && std::rand() % 2 == 0 && read(fd, bytes, 1) < 0)
+            die("read");
+        switch (std::rand() % 5) {
+        case 0:
+            reset_on_close(fd);
+            break;
+        case 1:
+            shutdown(fd, SHUT_WR);
+            while (read(fd, bytes, sizeof(bytes)) > 0) {
+            }
+            break;
+        case 2:
+            disconnect(fd);
+            break;
+        case 3:
+            shutdown(fd, SHUT_RDWR);
+            break;
+        default:
+            break;
+        }
+        close(fd);
+    }
+    return 0;
+}
+
 int rush(const char* addr, int port, int count)
 {
     Socket to{};
@@ -378,6 +512,13 @@ int main(int argc, char** argv)
         return serve_fast(argv[2], std::atoi(argv[3]));
     if (what == "hurry" && argc == 4)
         return hurry(argv[2], std::atoi(argv[3]));
+    if (what == "client" && argc == 5)
+        return end_as(argv[2], std::atoi(argv[3]), argv[4]);
+    if (what == "clash" && argc == 3)
+        return clash(argv[2]);
+    if (what == "fuzz" && argc == 6)
+        return fuzz(argv[2], std::atoi(argv[3]), std::atol(argv[4]),
+                    static_cast<unsigned>(std::atoi(argv[5])));
     if (what == "rush" && argc == 5)
         return rush(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "flood" && argc == 5)

@@ -261,6 +261,34 @@ TEST_F(Flood, MaxSynBacklogIsToldApart)
     EXPECT_GT(packets(drops), syns / 2U);
 }
 
+/// Half-open connections whose SYN-ACKs arrive nowhere.
+TEST_F(Flood, HalfOpenConnectionsAreGivenUp)
+{
+    set_sysctl("net/ipv4/tcp_synack_retries", "1");
+    Saga saga;
+    Holder holder(128, here);
+    saga.wait_for({{"event", "listen"}});
+    ASSERT_EQ(run({peer_path(), "flood", here, std::to_string(holder.port), "3"}).exit_code, 0);
+    int given_up = 0;
+    ASSERT_TRUE(saga.process().wait_out([&](const std::string& line) {
+        return (given_up += line.find("\"synack_timeout\"") != std::string::npos ? 1 : 0) == 3;
+    }));
+    const auto events = saga.stop();
+    const auto ends = select(events, {{"event", "synack_timeout"}});
+    EXPECT_EQ(ends.size(), 3U);
+    for (const json& end : ends) {
+        EXPECT_EQ(end["retransmits"], 1) << end;
+        EXPECT_EQ(end["lport"], holder.port) << end;
+        EXPECT_EQ(end["pid"], holder.process.pid()) << end;
+        EXPECT_EQ(end["pid_from"], "listener") << end;
+    }
+    const auto again = select(events, {{"event", "retransmit"}});
+    EXPECT_EQ(again.size(), 3U);
+    for (const json& e : again)
+        EXPECT_EQ(e["what"], "synack") << e;
+    expect_audit_exact(events);
+}
+
 /// Without function hooks: by looking, and it says so.
 TEST_F(Live, OverflowsArePolledWithoutHooks)
 {
