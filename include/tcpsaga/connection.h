@@ -60,6 +60,7 @@ struct Connection {
     bool shown = false;        ///< the process filter has let it through once
     bool port_pending = false; ///< SYN_SENT without a local port yet: nothing shown yet
     bool accepted = false;
+    bool stuck_told = false;
     bool closed = false;       ///< `close` was emitted; only TIME_WAIT goes on
     bool exiting = false;      ///< its process was exiting when it began to close
     bool no_time_wait = false; ///< there was no room for its TIME_WAIT

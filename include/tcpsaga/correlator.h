@@ -84,6 +84,8 @@ public:
     /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
     void on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
                    std::uint64_t poll_ms);
+    /// Tells, once each, of connections that a process holds in CLOSE_WAIT or FIN_WAIT2 for longer.
+    void tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns);
     /// Tells how many sockets were forgotten for want of room since the last call.
     void tell_evictions(std::uint64_t ts_ns);
     /// Counts so far. `events` counts what was passed to the sink.

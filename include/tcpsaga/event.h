@@ -112,6 +112,11 @@ struct Close {
     End end;
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
 };
+/// It has been in CLOSE_WAIT or FIN_WAIT2 for long: who should close it does not.
+struct Stuck {
+    State state;
+    std::uint64_t us;
+};
 enum class LostWhere : std::uint8_t { ring, table, output, missed };
 struct Lost {
     std::uint64_t n;
@@ -180,9 +185,9 @@ struct Summary {
     }
 };
 
-using Payload =
-    std::variant<Listen, Unlisten, BindError, Connect, ConnectError, SynackTimeout, StateChange,
-                 Accept, AcceptError, TimeWait, Overflow, Reset, Retransmit, Close, Lost, Summary>;
+using Payload = std::variant<Listen, Unlisten, BindError, Connect, ConnectError, SynackTimeout,
+                             StateChange, Accept, AcceptError, TimeWait, Overflow, Reset,
+                             Retransmit, Close, Stuck, Lost, Summary>;
 } // namespace event
 
 /// One event. `conn` (null for Lost and Summary) is valid during the call only.

@@ -32,6 +32,13 @@ public:
         for (const Connection& c : entries_)
             visit(c);
     }
+    /// The same; `visit` must not erase.
+    template <class Visitor>
+    void for_each(const Visitor& visit)
+    {
+        for (Connection& c : entries_)
+            visit(c);
+    }
 
     [[nodiscard]] std::size_t size() const { return by_id_.size(); }
     [[nodiscard]] std::uint64_t evicted() const { return evicted_; }

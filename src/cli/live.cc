@@ -223,6 +223,7 @@ struct Session {
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
+    std::uint64_t looked_for_stuck = now();
 
     static std::uint64_t now() { return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)); }
 
@@ -252,10 +253,22 @@ struct Session {
         };
         auto status = tracer.poll(timeout_ms, on_record);
         poll_listeners(false);
+        tell_stuck();
         tell_losses();
         out.flush();
         out.check_reader();
         return status;
+    }
+
+    /// All connections are looked at, so not too often.
+    void tell_stuck()
+    {
+        const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
+        constexpr std::uint64_t parts = 10;
+        if (now() - looked_for_stuck < longer / parts)
+            return;
+        looked_for_stuck = now();
+        correlator.tell_stuck(longer, now());
     }
 
     void tell_losses()

@@ -16,10 +16,10 @@ namespace {
 
 constexpr int usage_error = 2;
 
-const std::vector<std::string> kinds{"listen",     "unlisten",     "connect",       "connect_error",
-                                     "state",      "accept",       "time_wait",     "reset",
-                                     "close",      "overflow",     "accept_error",  "retransmit",
-                                     "bind_error", "listen_error", "synack_timeout"};
+const std::vector<std::string> kinds{
+    "listen",     "unlisten",     "connect",        "connect_error", "state",        "accept",
+    "time_wait",  "reset",        "close",          "overflow",      "accept_error", "retransmit",
+    "bind_error", "listen_error", "synack_timeout", "stuck"};
 const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
                                       "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
                                       "LAST_ACK",    "LISTEN",    "CLOSING"};
@@ -141,6 +141,10 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
                    "overflow events per listener, kind and second (100); the rest is in n")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
+    app.add_option("--stuck", o.stuck_s,
+                   "tell of connections in CLOSE_WAIT or FIN_WAIT2 for longer than this (60)")
+        ->check(positive)
+        ->type_name("SECS");
     app.add_option("--summary", o.summary_s,
                    "a summary with its audit every so many seconds, as on SIGUSR1 and at the end")
         ->check(positive)

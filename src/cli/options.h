@@ -28,6 +28,7 @@ struct Options {
     std::uint32_t overflow_rate = 100; ///< events per listener, kind and second
     bool strict_audit = false;
     bool snapshot = true;            ///< begin with the listeners that are there
+    double stuck_s = 60;             ///< in CLOSE_WAIT or FIN_WAIT2 for longer is told
     std::optional<double> summary_s; ///< a summary each so many seconds
     std::string btf;
 };

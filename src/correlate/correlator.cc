@@ -295,6 +295,17 @@ void Correlator::forget(const Connection& c)
     table_.erase(c);
 }
 
+void Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
+{
+    table_.for_each([&](Connection& c) {
+        const bool waits = c.state == State::close_wait || c.state == State::fin_wait2;
+        if (!waits || c.closed || c.stuck_told || c.since_ns == 0 || ts_ns < c.since_ns + longer_ns)
+            return;
+        c.stuck_told = true;
+        emit(c, ts_ns, {}, event::Stuck{c.state, micros(c.since_ns, ts_ns)});
+    });
+}
+
 void Correlator::tell_evictions(std::uint64_t ts_ns)
 {
     lost(table_.evicted() - counts_.lost_table, event::LostWhere::table, ts_ns);

@@ -32,6 +32,7 @@ struct KindName {
     std::string_view operator()(const event::Reset&) const { return "reset"; }
     std::string_view operator()(const event::Retransmit&) const { return "retransmit"; }
     std::string_view operator()(const event::Close&) const { return "close"; }
+    std::string_view operator()(const event::Stuck&) const { return "stuck"; }
     std::string_view operator()(const event::Lost&) const { return "lost"; }
     std::string_view operator()(const event::Summary&) const { return "summary"; }
 };

@@ -181,6 +181,11 @@ struct Keys {
         }
         fmt::format_to(out, "]");
     }
+    void operator()(const event::Stuck& e) const
+    {
+        name("state", name_of(e.state));
+        number("us", e.us);
+    }
     void operator()(const event::Lost& e) const
     {
         number("n", e.n);

@@ -139,6 +139,10 @@ struct Detail {
                            e.retransmits != 0 ? fmt::format(", {} retransmits", e.retransmits)
                                               : "");
     }
+    std::string operator()(const event::Stuck& e) const
+    {
+        return fmt::format("{} for {}", name_of(e.state), duration(e.us));
+    }
     std::string operator()(const event::Lost& e) const
     {
         return fmt::format("{} lost ({})", e.n, name_of(e.where));
@@ -220,6 +224,7 @@ public:
         const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
                          std::holds_alternative<event::BindError>(e.what) ||
                          std::holds_alternative<event::SynackTimeout>(e.what) ||
+                         std::holds_alternative<event::Stuck>(e.what) ||
                          std::holds_alternative<event::Overflow>(e.what) ||
                          std::holds_alternative<event::AcceptError>(e.what) ||
                          std::holds_alternative<event::Retransmit>(e.what) || e.conn == nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How connections end, and those that never came to be. */
 #include <cerrno>
+#include <cstdlib>
 #include <ostream>
 
 #include "saga.h"
@@ -156,6 +157,107 @@ TEST_F(Live, AProcessThatDiesIsNoClose)
     const json other = saga.wait_for({{"event", "close"}, {"role", "server"}});
     EXPECT_EQ(other["closed_by"], "remote");
     EXPECT_EQ(other["end"], "fin");
+}
+
+/// A server that never closes: its peer's FIN is in, its own is not out.
+TEST_F(Live, ACloseWaitThatStays)
+{
+    Saga saga({"trace", "--stuck", "0.3"});
+    Listening server({peer_path(), "hold", "127.0.0.1", "0", "5"});
+    ASSERT_EQ(
+        run({"bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/" + std::to_string(server.port)}).exit_code,
+        0);
+    const json stuck = saga.wait_for({{"event", "stuck"}, {"role", "server"}});
+    EXPECT_EQ(stuck["state"], "CLOSE_WAIT");
+    EXPECT_GE(stuck["us"], 300'000);
+    EXPECT_EQ(stuck["pid"], server.process.pid());
+    EXPECT_EQ(stuck["lport"], server.port);
+    const auto events = saga.stop();
+    EXPECT_EQ(select(events, {{"event", "stuck"}, {"role", "server"}}).size(), 1U);
+}
+
+/// Connections in another namespace than the tracer's, whose end is the namespace's.
+class Away : public Live {
+protected:
+    void SetUp() override
+    {
+        Live::SetUp();
+        if (!sees_time_wait_exit()) {
+            GTEST_SKIP() << "SKIPPED: the " << attach()
+                         << " mechanism has no hook for the end of TIME_WAIT";
+        }
+        home_ = keep_netns();
+        enter_new_netns();
+        set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");
+        away_ = keep_netns();
+        inode_ = std::to_string(netns_inode());
+        join_netns(home_);
+    }
+    void go_there() { join_netns(away_); }
+    [[nodiscard]] const std::string& inode() const { return inode_; }
+
+    static std::uint16_t close_actively(int count)
+    {
+        Server server("127.0.0.1", {std::to_string(count)});
+        Process client({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
+                        std::to_string(count)});
+        EXPECT_EQ(client.wait(), 0);
+        EXPECT_EQ(server.process.wait(), 0);
+        return server.port;
+    }
+
+private:
+    int home_ = -1;
+    int away_ = -1;
+    std::string inode_;
+};
+
+TEST_F(Away, EveryTimeWaitIsToldInAndOut)
+{
+    constexpr std::uint64_t count = 2'000;
+    Saga saga({"trace", "--event", "time_wait,state", "--state", "TIME_WAIT", "--netns", inode()});
+    go_there();
+    const auto port = close_actively(count);
+    saga.process().send(SIGUSR1);
+    const json now = saga.wait_for({{"event", "summary"}});
+    EXPECT_EQ(now["time_wait_alive"], count);
+    EXPECT_EQ(now["time_waits"][0]["n"], count);
+    EXPECT_EQ(now["time_waits"][0]["raddr"], "127.0.0.1");
+    EXPECT_EQ(now["time_waits"][0]["rport"], port);
+    expect_audit_exact({now});
+    enter_new_netns(); // the old one goes, and its TIME_WAIT sockets with it
+    std::uint64_t gone = 0;
+    ASSERT_TRUE(saga.process().wait_out([&](const std::string& line) {
+        return (gone += line.find("\"purged\"") != std::string::npos ? 1 : 0) == count;
+    }));
+    const auto events = saga.stop();
+    if (events.back()["lost"] == 0) {
+        EXPECT_EQ(select(events, {{"event", "state"}, {"new", "TIME_WAIT"}}).size(), count);
+        EXPECT_EQ(select(events, {{"event", "state"}, {"old", "TIME_WAIT"}}).size(), count);
+        EXPECT_EQ(events.back()["time_wait_in"], count);
+        EXPECT_EQ(events.back()["time_wait_out"], count);
+    }
+}
+
+/// TCP_TIMEWAIT_LEN (include/net/tcp.h).
+TEST_F(Away, ATimeWaitLastsAMinute)
+{
+    if (std::getenv("TCPSAGA_TEST_SLOW") == nullptr)
+        GTEST_SKIP() << "SKIPPED: takes a minute; live_5.10_minute and live_7_minute run it";
+    constexpr std::uint64_t count = 20;
+    Saga saga({"trace", "--event", "time_wait", "--netns", inode()});
+    go_there();
+    close_actively(count);
+    std::uint64_t gone = 0;
+    ASSERT_TRUE(saga.process().wait_out([&](const std::string&) { return ++gone == count; }));
+    const Counters counters = read_counters();
+    const auto events = saga.stop();
+    for (const json& e : select(events, {{"event", "time_wait"}})) {
+        EXPECT_EQ(e["why"], "expired") << e;
+        EXPECT_NEAR(e["held_ms"].get<double>(), 60'000, 1'500) << e; // a timer of few bits
+    }
+    EXPECT_EQ(counters.at("TcpExt.TW"), count);
+    expect_audit_exact(events);
 }
 
 // ---- every way to end --------------------------------------------------------------------------

@@ -14,7 +14,7 @@
 namespace live {
 namespace {
 
-constexpr auto patience = std::chrono::seconds(60);
+constexpr auto patience = std::chrono::seconds(90);
 
 std::string joined(const std::vector<std::string>& lines)
 {

@@ -29,7 +29,7 @@ public:
     /// SIGINT, then wait().
     int stop();
 
-    /// Waits until a line of standard error or output fulfils this; false after 60 s, or
+    /// Waits until a line of standard error or output fulfils this; false after 90 s, or
     /// when the process ended without.
     bool wait_err(const std::function<bool(const std::string&)>& wanted);
     bool wait_out(const std::function<bool(const std::string&)>& wanted);

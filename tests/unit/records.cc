@@ -82,6 +82,10 @@ struct Brief {
         return fmt::format("close {}{}{} tx={} rx={}", name_of(e.end), e.why.empty() ? "" : " ",
                            e.why, e.tx_bytes, e.rx_bytes);
     }
+    std::string operator()(const event::Stuck& e) const
+    {
+        return fmt::format("stuck {} {}us", name_of(e.state), e.us);
+    }
     std::string operator()(const event::Lost& e) const
     {
         return fmt::format("lost {} {}", e.n, name_of(e.where));
