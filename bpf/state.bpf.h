@@ -70,8 +70,6 @@ INLINE __u8 close_detail(enum access how, struct sock *sk, struct tcp_sock *tp)
         detail |= TS_LINGER_0;
     if (sock_is(how, sk, SOCK_DEAD))
         detail |= TS_ORPHAN;
-    if (GET(how, tp, packets_out))
-        detail |= TS_OUTSTANDING;
     if (sock_is(how, sk, SOCK_KEEPOPEN))
         detail |= TS_KEEPALIVE;
     if (GET(how, tp, inet_conn.icsk_user_timeout))

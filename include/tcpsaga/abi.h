@@ -50,9 +50,8 @@ enum ts_close_detail {
     TS_UNREAD = 1 << 0,       /* received data that nobody has read */
     TS_LINGER_0 = 1 << 1,     /* SO_LINGER with a time of 0 */
     TS_ORPHAN = 1 << 2,       /* no process has it any more (SOCK_DEAD) */
-    TS_OUTSTANDING = 1 << 3,  /* segments without an acknowledgement */
-    TS_KEEPALIVE = 1 << 4,    /* SO_KEEPALIVE */
-    TS_USER_TIMEOUT = 1 << 5, /* TCP_USER_TIMEOUT */
+    TS_KEEPALIVE = 1 << 3,    /* SO_KEEPALIVE */
+    TS_USER_TIMEOUT = 1 << 4, /* TCP_USER_TIMEOUT */
 };
 
 /* Why a small socket went, in ts_head::detail. */

@@ -73,13 +73,14 @@ namespace {
 
 /// tcp_write_err, and tcp_keepalive_timer, which is silent while anything is outstanding
 /// (net/ipv4/tcp_timer.c).
-std::string_view which_timeout(unsigned detail)
+std::string_view which_timeout(const ts_head& h)
 {
+    const unsigned detail = h.detail;
     if ((detail & TS_ORPHAN) != 0)
         return "orphan";
     if ((detail & TS_USER_TIMEOUT) != 0)
         return "user_timeout";
-    if ((detail & TS_OUTSTANDING) != 0)
+    if ((h.flags & TS_ALL_ACKED) == 0)
         return "retransmission";
     return (detail & TS_KEEPALIVE) != 0 ? "keepalive" : "";
 }
@@ -91,7 +92,7 @@ std::string_view why_of(const ts_state& r, event::End end)
     using event::End;
     const unsigned detail = r.head.detail;
     if (end == End::timeout)
-        return which_timeout(detail);
+        return which_timeout(r.head);
     const bool by_exit = end == End::process_exit && wire_end(r, State::none) == End::aborted;
     if (end != End::aborted && !by_exit)
         return "";
@@ -102,7 +103,9 @@ std::string_view why_of(const ts_state& r, event::End end)
         return "unread_data";
     if ((detail & TS_LINGER_0) != 0)
         return "linger";
-    return by_exit ? "" : "disconnect";
+    // A plain close() ends SYN_SENT so; an orphan is ended for want of memory or by TCP_LINGER2.
+    const bool connecting = static_cast<State>(r.head.old_state) == State::syn_sent;
+    return by_exit || connecting || (detail & TS_ORPHAN) != 0 ? "" : "disconnect";
 }
 
 bool never_left(const ts_head& h)
