@@ -130,7 +130,7 @@ private:
         if (looks_.size() > most)
             looks_.clear();
         const auto [it, is_new] = looks_.try_emplace({c.tuple.netns, c.tuple.remote});
-        if (is_new || ts_ns - it->second.ts_ns > second)
+        if (is_new || ts_ns > it->second.ts_ns + second)
             it->second = {ts_ns, look_at_ports(c.tuple.netns, c.tuple.remote)};
         return it->second.use;
     }

@@ -2,6 +2,7 @@
 #include "tcpsaga/correlator.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "ending.h"
 #include "parts.h"
@@ -94,7 +95,7 @@ void Correlator::on_state(const ts_state& r)
         c.closed_by = who;
     if ((h.flags & TS_EXITING) != 0 && c.closed_by != ClosedBy::remote)
         c.exiting = true;
-    if (!c.owner.known())
+    if (!c.owner.known() && h.error != ECONNABORTED) // else the task kills it: ss -K
         c.owner = task_of(h);
     if (new_of(h) == State::close)
         return close(c, r);

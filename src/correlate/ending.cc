@@ -103,7 +103,9 @@ std::string_view why_of(const ts_state& r, event::End end)
         return "unread_data";
     if ((detail & TS_LINGER_0) != 0)
         return "linger";
-    return by_exit ? "" : "disconnect";
+    // A plain close() ends SYN_SENT so; an orphan is ended for want of memory or by TCP_LINGER2.
+    const bool connecting = static_cast<State>(r.head.old_state) == State::syn_sent;
+    return by_exit || connecting || (detail & TS_ORPHAN) != 0 ? "" : "disconnect";
 }
 
 bool never_left(const ts_head& h)

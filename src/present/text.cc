@@ -208,7 +208,7 @@ class Trace : public Text {
 public:
     Trace(Output& out, PresentOptions options)
         : Text(out, std::move(options),
-               fmt::format("{:<15} {:<7} {:<15} {:<13} {:<21}    {:<21} {}", "TIME", "PID", "COMM",
+               fmt::format("{:<15} {:<7} {:<15} {:<14} {:<21}    {:<21} {}", "TIME", "PID", "COMM",
                            "EVENT", "LOCAL", "REMOTE", "DETAIL"))
     {
     }
@@ -220,7 +220,7 @@ public:
         const Process_ who(e.actor);
         // The listener's owner is a guess, and looks like one.
         const std::string comm = e.actor.from == PidFrom::listener ? who.comm + "?" : who.comm;
-        const std::string kind = fmt::format("{:<13}", kind_of(e));
+        const std::string kind = fmt::format("{:<14}", kind_of(e));
         const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
                          std::holds_alternative<event::BindError>(e.what) ||
                          std::holds_alternative<event::SynackTimeout>(e.what) ||

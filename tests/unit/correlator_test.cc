@@ -306,8 +306,13 @@ TEST(process_exit, closes_what_it_left_open)
 TEST(process_exit, with_unread_data)
 {
     Story story;
-    story.tell(1ms, client().state(State::established, State::close).by(curl).flag(TS_EXITING));
-    EXPECT_EQ(story.last().text, "close process_exit tx=0 rx=0");
+    story.tell(1ms, client()
+                        .state(State::established, State::close)
+                        .by(curl)
+                        .flag(TS_EXITING)
+                        .detail(TS_UNREAD)
+                        .counts(1, 8));
+    EXPECT_EQ(story.last().text, "close process_exit unread_data tx=1 rx=8");
 }
 
 TEST(process_exit, after_the_peers_fin_is_a_fin)
@@ -325,6 +330,51 @@ TEST(process_exit, that_the_peer_resets_is_a_reset)
     story.tell(1ms, client().state(State::established, State::fin_wait1).by(curl).flag(TS_EXITING))
         .tell(2ms, client().state(State::fin_wait1, State::close).error(ECONNRESET));
     EXPECT_EQ(story.last().text, "close rst_received tx=0 rx=0");
+}
+
+// ---- aborts and time-outs -------------------------------------------------------------------
+
+TEST(close_why, tells_aborts_and_timeouts_apart)
+{
+    const auto closed = [](const Record<ts_state>& r) {
+        Story story;
+        story.tell(1ms, r);
+        return story.last().text;
+    };
+    const auto gone = client().state(State::established, State::close);
+    EXPECT_EQ(closed(Record(gone).by(curl).detail(TS_UNREAD)),
+              "close aborted unread_data tx=0 rx=0");
+    EXPECT_EQ(closed(Record(gone).by(curl).detail(TS_LINGER_0)), "close aborted linger tx=0 rx=0");
+    EXPECT_EQ(closed(Record(gone).by(curl)), "close aborted disconnect tx=0 rx=0");
+    EXPECT_EQ(closed(Record(gone).by({7, "ss"}).error(ECONNABORTED)),
+              "close aborted killed tx=0 rx=0");
+    EXPECT_EQ(closed(Record(gone).error(ETIMEDOUT)), "close timeout retransmission tx=0 rx=0");
+    EXPECT_EQ(closed(Record(gone).error(ETIMEDOUT).detail(TS_KEEPALIVE).flag(TS_ALL_ACKED)),
+              "close timeout keepalive tx=0 rx=0");
+}
+
+TEST(close_why, who_kills_a_connection_does_not_own_it)
+{
+    Story story;
+    story.tell(1ms,
+               client().state(State::established, State::close).by({7, "ss"}).error(ECONNABORTED));
+    EXPECT_EQ(story.last("close").actor.name(), "ss");
+    EXPECT_FALSE(story.last("close").conn->owner.known());
+}
+
+// Its process was gone, and ss -K ended what the kernel went on with.
+TEST(process_exit, that_was_killed_later)
+{
+    Story story;
+    story.tell(1ms, client().state(State::established, State::fin_wait1).by(curl).flag(TS_EXITING))
+        .tell(2ms, client()
+                       .state(State::fin_wait1, State::close)
+                       .by({7, "ss"})
+                       .error(ECONNABORTED)
+                       .detail(TS_ORPHAN));
+    EXPECT_EQ(story.last().text, "close process_exit killed tx=0 rx=0");
+    EXPECT_EQ(story.last().actor.name(), "ss");
+    EXPECT_EQ(story.last().conn->owner.pid, curl.pid);
 }
 
 // ---- accept --------------------------------------------------------------------------------
@@ -438,10 +488,15 @@ TEST(reset, is_told_with_the_kernels_reason)
         .tell(3ms, client().reset(State::established, false, 1))
         .tell(3ms, client().reset(State::established, true, 3))
         .tell(3ms, client().reset(State::established, false))
-        .tell(3ms, client().state(State::established, State::close).error(ETIMEDOUT));
-    EXPECT_THAT(story.news(), ElementsAre("reset sent TCP_TIMEOUT", "reset sent NOT_SPECIFIED",
-                                          "reset received", "reset sent", "reset received",
-                                          "ESTABLISHED>CLOSE 1000us", "close timeout tx=0 rx=0"));
+        .tell(3ms, client()
+                       .state(State::established, State::close)
+                       .error(ETIMEDOUT)
+                       .flag(TS_ALL_ACKED)
+                       .detail(TS_KEEPALIVE));
+    EXPECT_THAT(story.news(),
+                ElementsAre("reset sent TCP_TIMEOUT", "reset sent NOT_SPECIFIED", "reset received",
+                            "reset sent", "reset received", "ESTABLISHED>CLOSE 1000us",
+                            "close timeout keepalive tx=0 rx=0"));
     EXPECT_EQ(story.correlator.summary().alive, 0U);
 }
 

@@ -30,6 +30,7 @@ TEST(end_of, an_error_decides_whatever_the_state)
         {ECONNREFUSED, End::refused},     {ETIMEDOUT, End::timeout},
         {EHOSTUNREACH, End::unreachable}, {ENETUNREACH, End::unreachable},
         {ECONNRESET, End::rst_received},  {EPIPE, End::rst_received},
+        {ECONNABORTED, End::aborted},
     };
     for (const auto& [err, end] : ends)
         for (const State from : every_state) {
@@ -74,12 +75,6 @@ TEST(end_of, without_error_the_task_aborts_or_the_kernel_resets)
     }
 }
 
-TEST(end_of, ss_kill_is_an_abort)
-{
-    EXPECT_EQ(ended(client().state(State::established, State::close).error(ECONNABORTED).by(curl)),
-              End::aborted);
-}
-
 TEST(end_of, an_exit_is_one_where_its_process_ended_it)
 {
     Connection c;
@@ -120,6 +115,98 @@ TEST(end_of, a_child_was_never_accepted)
     other = child;
     other.role = Role::client;
     EXPECT_EQ(ended(reset, other), End::rst_sent);
+}
+
+// ---- why it ended so ----------------------------------------------------------------------------
+
+struct Why {
+    unsigned detail;
+    std::string_view why;
+};
+
+Record<ts_state> abort_in(State from)
+{
+    return client().state(from, State::close).by(curl);
+}
+
+TEST(why_of, an_abort_is_in_the_order_of_close)
+{
+    constexpr Why of_close[] = {
+        {TS_UNREAD, "unread_data"},
+        {TS_UNREAD | TS_LINGER_0 | TS_ORPHAN, "unread_data"},
+        {TS_LINGER_0, "linger"},
+        {TS_LINGER_0 | TS_ORPHAN | TS_KEEPALIVE | TS_USER_TIMEOUT, "linger"},
+    };
+    for (const auto& [detail, why] : of_close)
+        for (const State from : {State::established, State::close_wait, State::fin_wait1})
+            for (const End end : {End::aborted, End::process_exit})
+                EXPECT_EQ(why_of(abort_in(from).detail(detail).raw, end), why)
+                    << detail << " in " << name_of(from) << ", " << name_of(end);
+}
+
+TEST(why_of, an_abort_that_no_close_explains_is_a_disconnect)
+{
+    for (const unsigned detail : {0, int{TS_KEEPALIVE}, int{TS_USER_TIMEOUT}}) {
+        const auto r = abort_in(State::established).detail(detail);
+        EXPECT_EQ(why_of(r.raw, End::aborted), "disconnect") << detail;
+        EXPECT_EQ(why_of(r.raw, End::process_exit), "") << detail;
+    }
+}
+
+TEST(why_of, nobody_disconnects_an_orphan)
+{
+    EXPECT_EQ(why_of(abort_in(State::fin_wait1).detail(TS_ORPHAN).raw, End::aborted), "");
+}
+
+// A plain close() before the handshake ends (tcp_close_state), or tcp_connect() itself failed.
+TEST(why_of, a_connect_that_was_given_up_says_all)
+{
+    EXPECT_EQ(why_of(abort_in(State::syn_sent).raw, End::aborted), "");
+    EXPECT_EQ(why_of(abort_in(State::syn_sent).detail(TS_LINGER_0).raw, End::aborted), "linger");
+}
+
+TEST(why_of, a_kill_is_one_whatever_the_socket_was_like)
+{
+    for (const unsigned detail : {0, int{TS_UNREAD}, TS_UNREAD | TS_LINGER_0, int{TS_ORPHAN}})
+        for (const State from : every_state)
+            for (const End end : {End::aborted, End::process_exit})
+                EXPECT_EQ(why_of(abort_in(from).error(ECONNABORTED).detail(detail).raw, end),
+                          "killed")
+                    << detail << " in " << name_of(from) << ", " << name_of(end);
+}
+
+TEST(why_of, a_timeout_is_an_orphans_or_the_users_or_of_what_was_sent)
+{
+    constexpr Why outstanding[] = {
+        {TS_ORPHAN, "orphan"},
+        {TS_ORPHAN | TS_USER_TIMEOUT | TS_KEEPALIVE, "orphan"},
+        {TS_USER_TIMEOUT, "user_timeout"},
+        {TS_USER_TIMEOUT | TS_KEEPALIVE, "user_timeout"},
+        {0, "retransmission"},
+        {TS_KEEPALIVE, "retransmission"},
+        {TS_UNREAD | TS_LINGER_0, "retransmission"},
+    };
+    const auto timeout = client().state(State::established, State::close).error(ETIMEDOUT);
+    for (const auto& [detail, why] : outstanding) {
+        auto r = timeout;
+        EXPECT_EQ(why_of(r.detail(detail).raw, End::timeout), why) << detail;
+        const bool sent = why == "retransmission"; // else nothing is outstanding
+        const std::string_view idle = (detail & TS_KEEPALIVE) != 0 ? "keepalive" : "";
+        EXPECT_EQ(why_of(r.flag(TS_ALL_ACKED).raw, End::timeout), sent ? idle : why) << detail;
+    }
+}
+
+TEST(why_of, every_other_end_says_all)
+{
+    for (const End end : {End::fin, End::rst_sent, End::rst_received, End::refused,
+                          End::unreachable, End::never_accepted})
+        EXPECT_EQ(why_of(abort_in(State::established).detail(0xff).raw, end), "") << name_of(end);
+    // An exit by FIN leaves nothing unread, whatever came afterwards.
+    for (const State from : {State::fin_wait2, State::closing, State::last_ack})
+        EXPECT_EQ(why_of(abort_in(from).detail(0xff).raw, End::process_exit), "") << name_of(from);
+    EXPECT_EQ(why_of(client().state(State::established, State::close).detail(0xff).raw,
+                     End::process_exit),
+              "");
 }
 
 TEST(never_left, by_port_and_by_what_was_sent)

@@ -47,7 +47,10 @@ const std::map<std::string, Keys> own_keys{
     {"listen", {"backlog", "backlog_asked"}},
     {"unlisten", {"why"}},
     {"connect", {}},
-    {"connect_error", {"errno"}},
+    {"bind_error", {"errno"}},
+    {"listen_error", {"errno"}},
+    {"connect_error", {"errno", "port_range", "ports_time_wait", "ports_live"}},
+    {"synack_timeout", {"retransmits"}},
     {"state", {"old", "new", "us", "inferred"}},
     {"accept", {"accept_wait_us", "handshake_us", "acceptq", "acceptq_max"}},
     {"accept_error", {"errno", "fd_limit", "acceptq", "acceptq_max", "n"}},
@@ -59,15 +62,17 @@ const std::map<std::string, Keys> own_keys{
     {"retransmit", {"what", "nth", "segments", "errno"}},
     {"close",
      {"tx_bytes", "rx_bytes", "duration_us", "established_us", "handshake_us", "accept_wait_us",
-      "srtt_us", "retransmits", "closed_by", "end", "seen_start"}},
+      "srtt_us", "retransmits", "closed_by", "end", "why", "seen_start"}},
     {"lost", {"n", "where"}},
-    {"summary", {"opens",         "births",         "accepts",
-                 "closes",        "alive",          "events",
-                 "lost",          "lost_ring",      "lost_table",
-                 "lost_output",   "lost_missed",    "overflows",
-                 "accept_errors", "connect_errors", "retransmits",
-                 "time_wait_in",  "time_wait_out",  "time_wait_overflows",
-                 "final",         "listeners",      "audit"}},
+    {"summary", {"opens",         "births",          "accepts",
+                 "closes",        "alive",           "events",
+                 "lost",          "lost_ring",       "lost_table",
+                 "lost_output",   "lost_missed",     "overflows",
+                 "accept_errors", "connect_errors",  "retransmits",
+                 "time_wait_in",  "time_wait_out",   "time_wait_overflows",
+                 "bind_errors",   "synack_timeouts", "time_wait_alive",
+                 "time_waits",    "final",           "listeners",
+                 "audit"}},
 };
 
 TEST(json, has_every_kind_of_event)
@@ -319,6 +324,65 @@ TEST(json, names_the_error)
     EXPECT_EQ(events.at(2).at("errno"), "ECONNREFUSED");
 }
 
+TEST(json, tells_a_bind_and_a_listen_that_failed)
+{
+    const auto events = events_of([](Correlator& c) {
+        tell(c, 1ms, listener().bind_error(EADDRINUSE).by(nginx));
+        tell(c, 2ms, listener().local("::1", 0).remote("::", 0).listen_error(EACCES).by(nginx));
+    });
+    EXPECT_EQ(events.at(0), json::parse(R"({"v":1,"ts":"2023-11-14T22:13:20.001000000Z",
+        "event":"bind_error","host":"web1","conn":3,"netns":4026531840,"family":"ipv4",
+        "laddr":"0.0.0.0","lport":80,"pid":202,"comm":"nginx","uid":33,"pid_from":"task",
+        "errno":"EADDRINUSE"})"));
+    EXPECT_EQ(events.at(1).at("event"), "listen_error");
+    EXPECT_EQ(events.at(1).at("family"), "ipv6");
+    EXPECT_EQ(events.at(1).at("errno"), "EACCES");
+    EXPECT_FALSE(events.at(1).contains("lport"));
+}
+
+TEST(json, tells_synacks_in_vain)
+{
+    const Socket packet = Socket().id(3).local("10.0.0.2", 80).remote("10.0.0.9", 40009);
+    const json e = events_of([&](Correlator& c) { tell(c, 63s, packet.synack_timeout(5)); }).at(0);
+    EXPECT_EQ(e.at("event"), "synack_timeout");
+    EXPECT_EQ(e.at("retransmits"), 5);
+    EXPECT_EQ(e.at("conn"), 3);
+    EXPECT_EQ(e.at("role"), "server");
+    EXPECT_EQ(e.at("raddr"), "10.0.0.9");
+    EXPECT_EQ(e.at("rport"), 40009);
+    EXPECT_FALSE(e.contains("pid"));
+}
+
+TEST(json, tells_what_takes_the_ports)
+{
+    const auto told = [](const event::ConnectError& error) {
+        const auto text = render(make_json, plain(), [&](Sink& sink) {
+            const Connection c;
+            sink.on_event({0, &c, {}, error});
+        });
+        return json::parse(text);
+    };
+    const json e = told({EADDRNOTAVAIL, event::PortUse{32768, 60999, 28000, 232}});
+    EXPECT_EQ(e.at("errno"), "EADDRNOTAVAIL");
+    EXPECT_EQ(e.at("port_range"), json::parse("[32768,60999]"));
+    EXPECT_EQ(e.at("ports_time_wait"), 28000);
+    EXPECT_EQ(e.at("ports_live"), 232);
+    for (const char* key : {"port_range", "ports_time_wait", "ports_live"})
+        EXPECT_FALSE(told({EADDRNOTAVAIL}).contains(key)) << key;
+}
+
+TEST(json, tells_why_it_ended_so)
+{
+    const auto closed = [](const Record<ts_state>& r) {
+        return events_of([&](Correlator& c) { tell(c, 1ms, r); }).back();
+    };
+    const auto gone = client().state(State::established, State::close);
+    const json e = closed(Record(gone).by(curl).detail(TS_UNREAD));
+    EXPECT_EQ(e.at("end"), "aborted");
+    EXPECT_EQ(e.at("why"), "unread_data");
+    EXPECT_FALSE(closed(gone).contains("why"));
+}
+
 TEST(json, a_connect_without_port_shows_none)
 {
     const auto events = parsed(render(make_json, plain(), [](Sink& sink) {
@@ -435,6 +499,9 @@ TEST(json, tells_the_summary)
     s.time_wait_in = 12;
     s.time_wait_out = 13;
     s.time_wait_overflows = 14;
+    s.bind_errors = 15;
+    s.synack_timeouts = 16;
+    s.time_wait_alive = 17;
     const auto text = render(make_json, plain(), [&](Sink& sink) {
         sink.on_event({0, nullptr, {}, s});
     });
@@ -442,7 +509,8 @@ TEST(json, tells_the_summary)
         "event":"summary","host":"web1","opens":1,"births":2,"accepts":3,"closes":4,"alive":5,
         "events":6,"lost":43210,"lost_ring":10,"lost_table":200,"lost_output":3000,
         "lost_missed":40000,"overflows":7,"accept_errors":8,"connect_errors":9,"retransmits":11,
-        "time_wait_in":12,"time_wait_out":13,"time_wait_overflows":14})"));
+        "time_wait_in":12,"time_wait_out":13,"time_wait_overflows":14,
+        "bind_errors":15,"synack_timeouts":16,"time_wait_alive":17})"));
 }
 
 TEST(json, says_which_summary_is_the_last)
@@ -492,6 +560,21 @@ TEST(json, tells_the_listeners_of_the_summary)
          "accept_wait_us":{"p50":40,"p90":40,"p99":40,"max":40}},
         {"netns":7,"laddr":"10.0.0.2","lport":81,"births":0,"accepts":0},
         {"netns":7,"laddr":"10.0.0.2","lport":81,"births":1,"accepts":0,"acceptq_max":16}])"));
+}
+
+TEST(json, tells_the_time_waits_of_the_summary)
+{
+    event::Summary s;
+    s.time_waits = {{7, Role::client, {ip("2001:db8::2"), 443}, 28232},
+                    {7, Role::server, {{}, 80}, 3},
+                    {8, Role::unknown, {ip("10.0.0.9"), 5555}, 1}};
+    const auto text = render(make_json, plain(), [&](Sink& sink) {
+        sink.on_event({0, nullptr, {}, s});
+    });
+    EXPECT_EQ(json::parse(text).at("time_waits"), json::parse(R"([
+        {"netns":7,"role":"client","raddr":"2001:db8::2","rport":443,"n":28232},
+        {"netns":7,"role":"server","lport":80,"n":3},
+        {"netns":8,"raddr":"10.0.0.9","rport":5555,"n":1}])"));
 }
 
 TEST(json, tells_the_audit_of_the_summary)

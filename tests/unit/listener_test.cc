@@ -23,6 +23,72 @@ std::vector<event::ListenerSummary> listeners(const Story& story)
     return story.correlator.summary().listeners;
 }
 
+// ---- bind() and listen() that fail ----------------------------------------------------------
+
+TEST(bind_error, is_of_the_address_that_was_asked_for)
+{
+    Story story;
+    story.tell(1ms, listener().listen(128).by(systemd));
+    story.news();
+    const Socket late = listener().id(4);
+    story.tell(2ms, late.bind_error(EADDRINUSE).by(nginx))
+        .tell(3ms, late.listen_error(EADDRINUSE).by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("bind_error 98", "listen_error 98"));
+    for (const char* kind : {"bind_error", "listen_error"}) {
+        const Seen& seen = story.last(kind);
+        EXPECT_EQ(seen.conn->id, 4U) << kind;
+        EXPECT_EQ(seen.conn->tuple, late.tuple()) << kind;
+        EXPECT_EQ(seen.conn->family, 4) << kind;
+        EXPECT_EQ(seen.conn->role, Role::unknown) << kind;
+        EXPECT_EQ(seen.actor.pid, nginx.pid) << kind;
+        EXPECT_EQ(seen.actor.from, PidFrom::task) << kind;
+    }
+    EXPECT_EQ(story.last("bind_error").ts_ns, 2'000'000U);
+}
+
+TEST(bind_error, leaves_the_listener_that_has_the_address)
+{
+    Story story;
+    story.tell(1ms, listener().listen(128).by(systemd))
+        .tell(2ms, listener().id(4).bind_error(EADDRINUSE).by(nginx))
+        .tell(3ms, server().birth().queue(3, 0, 128));
+    EXPECT_EQ(story.last().actor.pid, systemd.pid);
+    EXPECT_EQ(story.correlator.summary().alive, 2U);
+    EXPECT_EQ(listeners(story).size(), 1U);
+}
+
+TEST(bind_error, of_a_socket_without_cookie_has_an_id_of_our_own)
+{
+    Story story;
+    const Socket v6 = Socket().id(address_a).local("::1", 80).remote("::", 0);
+    for (std::uint64_t n = 0; n < 2; n++) {
+        story.tell(1ms, v6.bind_error(EACCES).by(nginx));
+        EXPECT_EQ(story.last().conn->id, (std::uint64_t{1} << 52) + n);
+        EXPECT_EQ(story.last().conn->family, 6);
+    }
+}
+
+TEST(bind_error, is_counted_with_those_of_listen)
+{
+    Story story;
+    story.tell(1ms, listener().bind_error(EADDRINUSE).by(nginx))
+        .tell(1ms, listener().listen_error(EADDRINUSE).by(nginx));
+    EXPECT_EQ(story.correlator.summary().bind_errors, 2U);
+    EXPECT_EQ(story.correlator.summary().connect_errors, 0U);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+TEST(bind_error, is_of_the_wanted_process)
+{
+    Correlator::Config config;
+    config.filter.pids = {nginx.pid};
+    Story story(config);
+    story.tell(1ms, listener().bind_error(EADDRINUSE).by(systemd));
+    EXPECT_THAT(story.news(), IsEmpty());
+    story.tell(1ms, listener().bind_error(EADDRINUSE).by(nginx));
+    EXPECT_THAT(story.news(), ElementsAre("bind_error 98"));
+}
+
 // ---- one listener --------------------------------------------------------------------------
 
 TEST(listener_life, starts_and_stops)

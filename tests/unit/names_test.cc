@@ -131,8 +131,11 @@ TEST(names, of_kinds_of_event)
     const auto kind = [](event::Payload what) { return kind_of({0, nullptr, {}, what}); };
     EXPECT_EQ(kind(event::Listen{}), "listen");
     EXPECT_EQ(kind(event::Unlisten{}), "unlisten");
+    EXPECT_EQ(kind(event::BindError{false, 0}), "bind_error");
+    EXPECT_EQ(kind(event::BindError{true, 0}), "listen_error");
     EXPECT_EQ(kind(event::Connect{}), "connect");
     EXPECT_EQ(kind(event::ConnectError{}), "connect_error");
+    EXPECT_EQ(kind(event::SynackTimeout{}), "synack_timeout");
     EXPECT_EQ(kind(event::StateChange{}), "state");
     EXPECT_EQ(kind(event::Accept{}), "accept");
     EXPECT_EQ(kind(event::TimeWait{}), "time_wait");

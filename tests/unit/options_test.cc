@@ -194,9 +194,9 @@ TEST(arguments, choose_events)
 
 TEST(arguments, every_kind_and_state_can_be_chosen)
 {
-    for (const char* kind :
-         {"listen", "unlisten", "connect", "connect_error", "state", "accept", "time_wait", "reset",
-          "close", "overflow", "accept_error", "retransmit"})
+    for (const char* kind : {"listen", "unlisten", "connect", "connect_error", "state", "accept",
+                             "time_wait", "reset", "close", "overflow", "accept_error",
+                             "retransmit", "bind_error", "listen_error", "synack_timeout"})
         EXPECT_THAT(options({"--event", kind}).kinds, ElementsAre(kind));
     for (const char* state : {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",
                               "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"})

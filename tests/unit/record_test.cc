@@ -121,6 +121,14 @@ TEST(record, carries_what_its_kind_does)
     EXPECT_EQ(as<ts_retransmit>(*h).what, std::uint32_t{TS_RE_FIN});
     EXPECT_EQ(as<ts_retransmit>(*h).nth, 12U);
     EXPECT_EQ(as<ts_retransmit>(*h).segments, 1U);
+    auto closed = client().state(State::established, State::close).detail(TS_USER_TIMEOUT);
+    h = decode(closed.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(h->detail, TS_USER_TIMEOUT);
+    auto in_vain = listener().synack_timeout(5);
+    h = decode(in_vain.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(h->detail, 5);
     auto out = client().time_wait_out().detail(TS_TW_PURGED);
     h = decode(out.bytes());
     ASSERT_NE(h, nullptr);

@@ -67,9 +67,10 @@ public:
         head().flags |= static_cast<__u8>(f);
         return *this;
     }
-    Record& detail(ts_tw_end why)
+    /// A ts_tw_end, bits of ts_close_detail, or a number of retransmits.
+    Record& detail(unsigned what)
     {
-        head().detail = static_cast<__u8>(why);
+        head().detail = static_cast<__u8>(what);
         return *this;
     }
     Record& asked(std::uint32_t backlog)
@@ -181,6 +182,19 @@ public:
     [[nodiscard]] Record<ts_head> connect_error(int err) const
     {
         return make<ts_head>(TS_CONNECT_ERROR, State::close, State::close).error(err);
+    }
+    [[nodiscard]] Record<ts_head> bind_error(int err) const
+    {
+        return make<ts_head>(TS_BIND_ERROR, State::close, State::close).error(err);
+    }
+    [[nodiscard]] Record<ts_head> listen_error(int err) const
+    {
+        return make<ts_head>(TS_LISTEN_ERROR, State::close, State::close).error(err);
+    }
+    /// This socket is the listener as the packets saw it.
+    [[nodiscard]] Record<ts_head> synack_timeout(unsigned retransmits) const
+    {
+        return make<ts_head>(TS_SYNACK_TIMEOUT, State::listen, State::listen).detail(retransmits);
     }
     [[nodiscard]] Record<ts_retransmit> retransmit(ts_retransmitted what, std::uint32_t nth,
                                                    State now = State::established) const

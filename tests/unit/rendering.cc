@@ -18,11 +18,13 @@ constexpr Task cafe{304, "caf\xc3\xa9", 0};
 
 void a_listener(Correlator& to)
 {
-    const Socket v6 = Socket().id(31).local("::", 8080).remote("::", 0);
+    Socket v6 = Socket().id(31).local("::", 8080).remote("::", 0);
     tell(to, 500us, listener().listen(4096).asked(65535).by(nginx));
     tell(to, 600us, v6.listen(128).by(cafe));
     tell(to, 700us, v6.listen(64, State::listen).asked(64).by(cafe));
     tell(to, 61s, v6.state(State::listen, State::close).by(cafe));
+    tell(to, 61s, v6.id(35).bind_error(EADDRINUSE).by(cafe));
+    tell(to, 61s, listener().id(36).listen_error(EADDRINUSE).by(curl));
 }
 
 /// With one connection open and one that it never accepted.
@@ -38,7 +40,8 @@ void a_process_that_exits(Correlator& to)
     tell(to, 910us, waits.state(State::syn_recv, State::established));
     tell(to, 950us, own.state(State::listen, State::close).by(cafe).flag(TS_EXITING));
     tell(to, 960us, waits.state(State::established, State::close));
-    tell(to, 970us, open.state(State::established, State::close).by(cafe).flag(TS_EXITING));
+    tell(to, 970us,
+         open.state(State::established, State::close).by(cafe).flag(TS_EXITING).detail(TS_UNREAD));
 }
 
 void an_ipv6_life(Correlator& to)
@@ -57,7 +60,23 @@ void a_mapped_life(Correlator& to)
     tell(to, 3ms, s.birth().synack(2999us));
     tell(to, 3001us, s.state(State::syn_recv, State::established));
     tell(to, 4ms, s.reset(State::established, true, 1).by(nginx));
-    tell(to, 4ms, s.state(State::established, State::close).counts(0, 0).by(nginx));
+    tell(to, 4ms,
+         s.state(State::established, State::close).counts(0, 0).by(nginx).detail(TS_LINGER_0));
+}
+
+/// One connection for each reason of an abort and a time-out that the others do not have.
+void aborts_and_timeouts(Correlator& to)
+{
+    const auto gone = [](std::uint16_t n) {
+        const Socket s = client().id(n).local("10.0.0.1", static_cast<std::uint16_t>(40000 + n));
+        return s.state(State::established, State::close);
+    };
+    tell(to, 4ms, gone(52).by(nginx).detail(TS_UNREAD));
+    tell(to, 4ms, gone(53).by(nginx));
+    tell(to, 4ms, gone(54).by({7, "ss", 0}).error(ECONNABORTED));
+    tell(to, 4ms, gone(55).error(ETIMEDOUT).flag(TS_ALL_ACKED).detail(TS_KEEPALIVE));
+    tell(to, 4ms, gone(56).error(ETIMEDOUT).detail(TS_USER_TIMEOUT));
+    tell(to, 4ms, gone(57).error(ETIMEDOUT).detail(TS_ORPHAN));
 }
 
 void connects_that_fail(Correlator& to)
@@ -112,6 +131,7 @@ void an_overload(Correlator& to)
     for (std::uint32_t kind = 0; kind < TS_OVERFLOW_KINDS; kind++)
         tell(to, 13ms, packet.overflow(kind, kind + 1));
     tell(to, 13ms, packet.retransmit(TS_RE_SYNACK, 1, State::listen));
+    tell(to, 13ms, packet.synack_timeout(1));
     tell(to, 13ms, listener().accept_error(EMFILE, 1).by(nginx));
     tell(to, 13ms, listener().accept_error(EMFILE, 4).by(nginx));
     ListenerTotals totals{};
@@ -121,6 +141,34 @@ void an_overload(Correlator& to)
     totals.counts.total[TS_ACK_DROP] += 2;
     totals.counts.total[TS_ACCEPT_FAILED] = 6;
     to.settle({&totals, 1}, 14'000'000);
+}
+
+/// A client's and a server's, which stay.
+void time_waits_that_last(Correlator& to)
+{
+    const Socket ours = Socket().id(82).local("2001:db8::1", 40082).remote("2001:db8::2", 443);
+    const Socket served = server().id(83).remote("10.0.0.1", 40083);
+    tell(to, 9ms, ours.connect().by(curl));
+    tell(to, 9ms, served.birth());
+    tell(to, 10ms, ours.state(State::syn_sent, State::established));
+    tell(to, 10ms, served.state(State::syn_recv, State::established));
+    for (const Socket& s : {ours, served}) {
+        tell(to, 11ms, s.state(State::established, State::fin_wait1));
+        tell(to, 12ms, s.state(State::fin_wait1, State::fin_wait2));
+        tell(to, 13ms, s.time_wait_in(State::fin_wait2, State::time_wait));
+        tell(to, 13ms, s.state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    }
+}
+
+/// The live tracer adds what the ports are used for.
+void a_connect_without_port(Sink& to)
+{
+    Connection c;
+    c.id = 84;
+    c.tuple = client().local("10.0.0.1", 0).tuple();
+    c.role = Role::client;
+    const event::PortUse use{32768, 60999, 28232, 0};
+    to.on_event({14'000'000, &c, {}, event::ConnectError{EADDRNOTAVAIL, use}});
 }
 
 /// Where no hook tells of full queues: the listener of cookie 3 is looked at.
@@ -209,10 +257,13 @@ void tell_everything(Sink& to)
     server_life(full);
     an_ipv6_life(full);
     a_mapped_life(full);
+    aborts_and_timeouts(full);
     connects_that_fail(full);
     from_before_us(full);
     ends_of_time_wait(full);
     an_overload(full);
+    time_waits_that_last(full);
+    a_connect_without_port(to);
     full.lost(3, event::LostWhere::ring, 14'000'000);
     Correlator limited(on_tracepoint(), to);
     an_inferred_time_wait(limited);

@@ -101,7 +101,7 @@ TEST(retransmit, of_a_connection_from_before_us)
     story.tell(1ms, client().retransmit(TS_RE_DATA, 9))
         .tell(2ms, client().state(State::established, State::close).error(ETIMEDOUT));
     EXPECT_THAT(story.news(), ElementsAre("retransmit data 9 of 1", "ESTABLISHED>CLOSE",
-                                          "close timeout tx=0 rx=0"));
+                                          "close timeout retransmission tx=0 rx=0"));
     EXPECT_FALSE(story.last().conn->seen_start);
 }
 
@@ -126,6 +126,51 @@ TEST(retransmit, is_counted_in_segments)
     EXPECT_EQ(seen.at(init_netns).syn_retransmits, 2U);
     EXPECT_EQ(seen.at(7).retransmits, 1U);
     EXPECT_EQ(seen.at(7).syn_retransmits, 0U);
+}
+
+// ---- SYN-ACKs in vain ----------------------------------------------------------------------
+
+TEST(synack_timeout, is_the_listeners)
+{
+    Story story;
+    story.tell(1ms, listener().listen(128).by(nginx));
+    story.news();
+    story.tell(63s, request().synack_timeout(5));
+    EXPECT_THAT(story.news(), ElementsAre("synack_timeout 5"));
+    EXPECT_EQ(story.last().ts_ns, 63'000'000'000U);
+    EXPECT_EQ(story.last().conn->id, 3U);
+    EXPECT_EQ(story.last().conn->tuple, request().tuple());
+    EXPECT_EQ(story.last().conn->role, Role::server);
+    EXPECT_EQ(story.last().actor.pid, nginx.pid);
+    EXPECT_EQ(story.last().actor.from, PidFrom::listener);
+    EXPECT_EQ(story.correlator.summary().synack_timeouts, 1U);
+    EXPECT_EQ(story.correlator.summary().alive, 1U);
+    story.tell(64s, listener().state(State::listen, State::close).by(nginx));
+    EXPECT_EQ(story.last().conn->tuple, listener().tuple());
+}
+
+TEST(synack_timeout, of_an_unknown_listener)
+{
+    Story story;
+    story.tell(63s, request().synack_timeout(0));
+    EXPECT_THAT(story.news(), ElementsAre("synack_timeout 0"));
+    EXPECT_EQ(story.last().conn->id, 3U);
+    EXPECT_EQ(story.last().conn->role, Role::server);
+    EXPECT_FALSE(story.last().actor.known());
+    EXPECT_EQ(story.correlator.summary().synack_timeouts, 1U);
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
+// An address is no identity to show, but the packets name the listener's own.
+TEST(synack_timeout, of_a_listener_by_its_address)
+{
+    Story story;
+    story.tell(63s, request().id(address_a).synack_timeout(5));
+    EXPECT_EQ(story.last().conn->id, 0U);
+    story.tell(64s, listener().listen(128).by(nginx))
+        .tell(127s, request().id(address_a).synack_timeout(5));
+    EXPECT_EQ(story.last().conn->id, 3U);
+    EXPECT_EQ(story.last().actor.pid, nginx.pid);
 }
 
 } // namespace

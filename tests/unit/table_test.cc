@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "records.h"
 
 namespace tcpsaga::testing {
@@ -182,6 +184,22 @@ TEST(table, never_grows_past_its_bound)
     EXPECT_EQ(t.evicted(), 9'900U);
     for (std::uint64_t i = 9'900; i < 10'000; i++)
         EXPECT_NE(t.find(i, init_netns), nullptr) << i;
+}
+
+TEST(table, visits_what_is_there)
+{
+    ConnectionTable t(3);
+    const auto ids = [&] {
+        std::set<std::uint64_t> all;
+        t.for_each([&](const Connection& c) { EXPECT_TRUE(all.insert(c.kernel_id).second); });
+        return all;
+    };
+    EXPECT_EQ(ids(), std::set<std::uint64_t>{});
+    for (std::uint16_t i = 1; i <= 4; i++) // the first is evicted
+        t.insert(i, tuple(i));
+    t.insert(3, tuple(5));
+    t.erase(*t.find(2, init_netns));
+    EXPECT_EQ(ids(), (std::set<std::uint64_t>{3, 4}));
 }
 
 TEST(table, references_outlive_growth)

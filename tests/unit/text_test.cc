@@ -192,6 +192,29 @@ TEST(trace, tells_a_connect_that_failed)
 {
     EXPECT_EQ(detail_of(event::ConnectError{ENETUNREACH}), "ENETUNREACH");
     EXPECT_EQ(detail_of(event::ConnectError{0}), "no local port or no route");
+    EXPECT_EQ(detail_of(event::ConnectError{EADDRNOTAVAIL, event::PortUse{1, 9, 6, 3}}),
+              "EADDRNOTAVAIL: of ports 1-9 6 in TIME_WAIT, 3 in use");
+}
+
+TEST(trace, tells_a_bind_that_failed)
+{
+    EXPECT_EQ(detail_of(event::BindError{false, EADDRINUSE}), "EADDRINUSE");
+    EXPECT_EQ(detail_of(event::BindError{true, EACCES}), "EACCES");
+}
+
+// The longest name of a kind: all columns hold.
+TEST(trace, tells_synacks_in_vain)
+{
+    EXPECT_EQ(detail_of(event::SynackTimeout{5}), "given up after 5 retransmitted SYN-ACKs");
+}
+
+TEST(trace, tells_why_it_ended_so)
+{
+    event::Close life{};
+    life.end = event::End::aborted;
+    EXPECT_EQ(detail_of(life), "aborted, tx 0 rx 0 bytes");
+    life.why = "unread_data";
+    EXPECT_EQ(detail_of(life), "aborted (unread_data), tx 0 rx 0 bytes");
 }
 
 TEST(trace, tells_a_backlog_and_what_was_asked_when_it_differs)
@@ -274,6 +297,17 @@ TEST(trace, colors_only_when_asked_to)
     const auto again = lines(
         make_trace, [](Correlator& c) { tell(c, 1s, client().retransmit(TS_RE_DATA, 1)); }, o);
     EXPECT_THAT(again[1], HasSubstr("\x1b[31mretransmit"));
+    const auto errors = lines(
+        make_trace,
+        [](Correlator& c) {
+            tell(c, 1s, listener().bind_error(EADDRINUSE));
+            tell(c, 1s, listener().listen_error(EADDRINUSE));
+            tell(c, 1s, listener().synack_timeout(5));
+        },
+        o);
+    EXPECT_THAT(errors[1], HasSubstr("\x1b[31mbind_error"));
+    EXPECT_THAT(errors[2], HasSubstr("\x1b[31mlisten_error"));
+    EXPECT_THAT(errors[3], HasSubstr("\x1b[31msynack_timeout"));
     EXPECT_THAT(render_records(make_trace, plain(), [](Correlator& c) { refused_life(c); }),
                 Not(HasSubstr("\x1b")));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // How TIME_WAIT is entered, turned and left; and what the tracepoint alone tells of a life.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -168,6 +169,109 @@ TEST(time_wait, of_a_socket_that_connected_again_is_another)
     // A third one, of which nothing else arrived.
     story.tell(9ms, client().time_wait_in(State::fin_wait2, State::time_wait));
     EXPECT_EQ(story.correlator.summary().time_wait_in, 3U);
+}
+
+// ---- what is in TIME_WAIT now --------------------------------------------------------------
+
+void enters(Story& story, const Socket& s)
+{
+    to_fin_wait2(story, s);
+    story.tell(5ms, s.time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, s.state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+}
+
+/// A server's that closes first.
+void enters_as_server(Story& story, const Socket& s)
+{
+    story.tell(1ms, s.birth())
+        .tell(2ms, s.state(State::syn_recv, State::established))
+        .tell(3ms, s.state(State::established, State::fin_wait1))
+        .tell(4ms, s.state(State::fin_wait1, State::fin_wait2))
+        .tell(5ms, s.time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, s.state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+}
+
+Socket one_of(std::uint16_t n)
+{
+    return client().id(n).local("10.0.0.1", n);
+}
+
+/// "4026531840 client 10.0.0.2:80 3"
+std::vector<std::string> groups(const Story& story)
+{
+    std::vector<std::string> lines;
+    for (const auto& g : story.correlator.summary().time_waits)
+        lines.push_back(fmt::format("{} {} {}:{} {}", g.netns, name_of(g.role),
+                                    to_string(g.end.addr), g.end.port, g.n));
+    return lines;
+}
+
+TEST(time_waits, are_grouped_by_the_end_that_they_share)
+{
+    Story story;
+    for (const std::uint16_t n : {1, 2, 3})
+        enters(story, one_of(n));
+    enters(story, one_of(4).remote("10.0.0.2", 443));
+    enters(story, one_of(5).remote("10.0.0.3", 80));
+    for (const std::uint16_t n : {6, 7}) // of one port, whatever its address
+        enters_as_server(story, server()
+                                    .id(n)
+                                    .local(n == 6 ? "10.0.0.1" : "::1", 80)
+                                    .remote(n == 6 ? "10.0.0.9" : "::1", n));
+    enters(story, one_of(1).netns(7));
+    EXPECT_THAT(groups(story),
+                ElementsAre("4026531840 client 10.0.0.2:80 3", "4026531840 server :::80 2",
+                            "7 client 10.0.0.2:80 1", "4026531840 client 10.0.0.2:443 1",
+                            "4026531840 client 10.0.0.3:80 1"));
+    EXPECT_EQ(story.correlator.summary().time_wait_alive, 8U);
+}
+
+// Nobody knows who connected.
+TEST(time_waits, of_a_connection_from_before_us_are_by_its_remote_end)
+{
+    Story story;
+    story.tell(5ms, server().time_wait_in(State::fin_wait2, State::time_wait))
+        .tell(5ms, server().state(State::fin_wait2, State::close).flag(TS_FIN_SEEN));
+    EXPECT_THAT(groups(story), ElementsAre("4026531840  10.0.0.1:40000 1"));
+}
+
+TEST(time_waits, tells_the_ten_largest)
+{
+    Story story;
+    for (std::uint16_t port = 1; port <= 12; port++)
+        for (std::uint16_t n = 0; n < port; n++)
+            enters(story,
+                   one_of(static_cast<std::uint16_t>(port * 100 + n)).remote("10.0.0.2", port));
+    const auto all = story.correlator.summary().time_waits;
+    ASSERT_EQ(all.size(), 10U);
+    for (std::uint16_t i = 0; i < 10; i++) {
+        EXPECT_EQ(all[i].end.port, 12 - i);
+        EXPECT_EQ(all[i].n, 12U - i);
+    }
+    EXPECT_EQ(story.correlator.summary().time_wait_alive, 78U);
+}
+
+TEST(time_waits, go_when_they_end)
+{
+    Story story;
+    enters(story, one_of(1));
+    enters(story, one_of(2));
+    story.tell(65s, one_of(1).time_wait_out());
+    EXPECT_THAT(groups(story), ElementsAre("4026531840 client 10.0.0.2:80 1"));
+    story.tell(65s, one_of(2).time_wait_out());
+    EXPECT_THAT(groups(story), IsEmpty());
+    EXPECT_EQ(story.correlator.summary().time_wait_alive, 0U);
+}
+
+TEST(time_waits, are_none_before_they_turn)
+{
+    Story story;
+    to_fin_wait2(story);
+    story.tell(5ms, client().time_wait_in(State::fin_wait2, State::fin_wait2))
+        .tell(5ms, client().state(State::fin_wait2, State::close));
+    EXPECT_THAT(groups(story), IsEmpty());
+    story.tell(9ms, client().time_wait_turn());
+    EXPECT_EQ(groups(story).size(), 1U);
 }
 
 // ---- no room for it: net.ipv4.tcp_max_tw_buckets -------------------------------------------

@@ -58,9 +58,11 @@ TEST(told_twice, a_close_of_what_is_forgotten)
 {
     for (const std::uint64_t id : {std::uint64_t{1}, address_a}) {
         Story story;
-        const auto close = client().id(id).state(State::established, State::close).by(curl);
+        const auto close =
+            client().id(id).state(State::established, State::close).by(curl).detail(TS_UNREAD);
         story.tell(1ms, close);
-        EXPECT_THAT(story.news(), ElementsAre("ESTABLISHED>CLOSE", "close aborted tx=0 rx=0"));
+        EXPECT_THAT(story.news(),
+                    ElementsAre("ESTABLISHED>CLOSE", "close aborted unread_data tx=0 rx=0"));
         story.tell(2ms, close);
         EXPECT_THAT(story.news(), IsEmpty());
         EXPECT_EQ(story.correlator.summary().closes, 1U);
