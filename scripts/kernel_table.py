@@ -12,8 +12,8 @@ RESULTS = ROOT / "build" / "live"
 HEAD = """# What ran where
 
 Written by `scripts/kernel_table.py` from a run of the live tests (`scripts/test.sh -L live`).
-Each column is one run of the whole live suite: a kernel, and the mechanism that `--attach`
-asked for. A hook that could not have that mechanism took the next one; `tcpsaga check` on
+Each column is one run: a kernel, and the mechanism that `--attach` asked for. What does not
+depend on either runs on the oldest and the newest kernel only. A hook that could not have that mechanism took the next one; `tcpsaga check` on
 that kernel tells which.
 """
 
@@ -50,7 +50,7 @@ def main():
     lines = [HEAD, "| test | " + " | ".join(f"{k}<br>{a}" for k, a, _, _ in runs) + " |",
              "|---|" + "---|" * len(runs)]
     for name in names:
-        cells = [run[2].get(name, "not run") for run in runs]
+        cells = [run[2].get(name, "-") for run in runs]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     reasons = sorted({(name, run[3][name]) for run in runs for name in run[3]})
     if reasons:

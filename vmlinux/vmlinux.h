@@ -53,7 +53,7 @@ struct net_device {
 struct dst_entry {
     struct net_device *dev;
 };
-struct rtable { /* begins with its dst_entry */
+struct rtable {   /* begins with its dst_entry */
     __u8 rt_type; /* wider; the value fits */
 };
 struct rt6_info { /* begins with its dst_entry, in a union before 6.6 */
@@ -151,7 +151,7 @@ struct sk_buff {
     char cb[48];
 };
 struct tcp_skb_cb {
-    __u8 tcp_flags; /* 16 bits since 6.17: read one byte */
+    __u8 tcp_flags;     /* 16 bits since 6.17: read one byte */
     __u16 tcp_gso_segs; /* in an anonymous union */
 };
 

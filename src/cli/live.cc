@@ -120,7 +120,7 @@ public:
 
 private:
     struct Look {
-        std::uint64_t ts_ns;
+        std::uint64_t ts_ns = 0;
         std::optional<event::PortUse> use;
     };
     std::optional<event::PortUse> use_of(const Connection& c, std::uint64_t ts_ns)

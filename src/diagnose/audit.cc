@@ -19,8 +19,8 @@ std::uint64_t sum(const SeenCounts& s, std::initializer_list<ts_overflow_kind> k
 /// Which of our counts stands beside a counter of the kernel's (or the sum of two of one
 /// group), and its source there.
 struct Counterpart {
-    const char* counter;
-    std::uint64_t (*seen)(const SeenCounts& s, const AuditContext& context);
+    const char* counter = nullptr;
+    std::uint64_t (*seen)(const SeenCounts& s, const AuditContext& context) = nullptr;
     const char* other = nullptr;
     const char* shown = counter;
 };
