@@ -29,7 +29,7 @@ struct Connect {};
 /// What connections to one destination use of the local ports.
 struct PortUse {
     std::uint16_t low, high;       ///< net.ipv4.ip_local_port_range
-    std::uint32_t time_wait, live; ///< sockets connected there: in TIME_WAIT, in other states
+    std::uint32_t time_wait, live; ///< those taken: in TIME_WAIT, in other states
 };
 struct ConnectError {
     int err;                        ///< positive errno, 0 = the kernel gave none

@@ -6,8 +6,8 @@
 
 namespace tcpsaga {
 
-/// The sockets of the destination's namespace that are connected there now, TIME_WAIT apart,
-/// and the range of local ports that connect() chooses from. nullopt: the namespace is gone.
+/// The range of local ports that connect() chooses from in that namespace, and the sockets with
+/// one of them that are connected to the destination now. nullopt: the namespace is gone.
 std::optional<event::PortUse> look_at_ports(std::uint32_t netns, const Endpoint& destination);
 
 } // namespace tcpsaga

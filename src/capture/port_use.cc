@@ -21,7 +21,9 @@ std::optional<event::PortUse> look_at_ports(std::uint32_t netns, const Endpoint&
         std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> use.low >> use.high;
         constexpr auto listen = 1U << static_cast<unsigned>(State::listen);
         dump_sockets(~listen, 0, [&](const inet_diag_msg& m, std::size_t) {
-            if (ntohs(m.id.idiag_dport) != destination.port || remote_of(m) != destination.addr)
+            const std::uint16_t port = ntohs(m.id.idiag_sport);
+            if (ntohs(m.id.idiag_dport) != destination.port || remote_of(m) != destination.addr ||
+                port < use.low || port > use.high)
                 return;
             const bool waits = static_cast<State>(m.idiag_state) == State::time_wait;
             (waits ? use.time_wait : use.live)++;
