@@ -51,6 +51,7 @@ const std::map<std::string, Keys> own_keys{
     {"listen_error", {"errno"}},
     {"connect_error", {"errno", "port_range", "ports_time_wait", "ports_live"}},
     {"synack_timeout", {"retransmits"}},
+    {"stuck", {"state", "us"}},
     {"state", {"old", "new", "us", "inferred"}},
     {"accept", {"accept_wait_us", "handshake_us", "acceptq", "acceptq_max"}},
     {"accept_error", {"errno", "fd_limit", "acceptq", "acceptq_max", "n"}},

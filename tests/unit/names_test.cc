@@ -136,6 +136,7 @@ TEST(names, of_kinds_of_event)
     EXPECT_EQ(kind(event::Connect{}), "connect");
     EXPECT_EQ(kind(event::ConnectError{}), "connect_error");
     EXPECT_EQ(kind(event::SynackTimeout{}), "synack_timeout");
+    EXPECT_EQ(kind(event::Stuck{}), "stuck");
     EXPECT_EQ(kind(event::StateChange{}), "state");
     EXPECT_EQ(kind(event::Accept{}), "accept");
     EXPECT_EQ(kind(event::TimeWait{}), "time_wait");

@@ -246,6 +246,19 @@ std::string render_records(MakeSink make, const PresentOptions& options,
     });
 }
 
+namespace {
+
+void one_that_is_stuck(Correlator& to)
+{
+    const Socket s = client().id(90);
+    tell(to, 10ms, s.connect().by(curl));
+    tell(to, 11ms, s.state(State::syn_sent, State::established));
+    tell(to, 12ms, s.state(State::established, State::close_wait));
+    to.tell_stuck(2'000'000, 14'500'000);
+}
+
+} // namespace
+
 void tell_everything(Sink& to)
 {
     Correlator::Config config;
@@ -268,6 +281,8 @@ void tell_everything(Sink& to)
     Correlator limited(on_tracepoint(), to);
     an_inferred_time_wait(limited);
     a_listener_that_is_polled(limited);
+    Correlator patient({}, to);
+    one_that_is_stuck(patient);
     event::Summary summary = full.summary();
     summary.final = true;
     summary.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},
