@@ -9,8 +9,10 @@
 namespace live {
 namespace {
 
+class Endings : public Live {};
+
 /// Nobody answers: each SYN is told, and the kernel counts as many.
-TEST_F(Live, SynsThatAreLost)
+TEST_F(Endings, SynsThatAreLost)
 {
     // RFC 5737. What goes there comes in again and is nobody's: dropped without a word.
     ASSERT_EQ(run({"ip", "route", "add", "192.0.2.0/24", "dev", "lo"}).exit_code, 0);
@@ -42,7 +44,7 @@ TEST_F(Live, SynsThatAreLost)
 }
 
 /// This host itself refuses to send the SYNs.
-TEST_F(Live, SynsThatAreRefusedHere)
+TEST_F(Endings, SynsThatAreRefusedHere)
 {
     if (run({"nft", "add", "table", "inet", "t"}).exit_code != 0)
         GTEST_SKIP() << "SKIPPED: this kernel has no nftables";
@@ -64,7 +66,7 @@ TEST_F(Live, SynsThatAreRefusedHere)
 }
 
 /// One port, and a TIME_WAIT on it: no port is left, until it may be used again.
-TEST_F(Live, PortsThatAreAllTaken)
+TEST_F(Endings, PortsThatAreAllTaken)
 {
     const bool why_is_seen = has_hook("connect_error");
     Saga saga;
@@ -105,7 +107,7 @@ TEST_F(Live, PortsThatAreAllTaken)
 }
 
 /// No route: there is nothing but the error.
-TEST_F(Live, ConnectWithoutARoute)
+TEST_F(Endings, ConnectWithoutARoute)
 {
     if (!has_hook("connect_error"))
         GTEST_SKIP() << "SKIPPED: " << attach() << " sees no connect that has no route";
@@ -124,7 +126,7 @@ TEST_F(Live, ConnectWithoutARoute)
     }
 }
 
-TEST_F(Live, NoRoomForTimeWait)
+TEST_F(Endings, NoRoomForTimeWait)
 {
     if (!has_hook("time_wait"))
         GTEST_SKIP() << "SKIPPED: " << attach() << " does not see tcp_max_tw_buckets overflow";
@@ -142,7 +144,7 @@ TEST_F(Live, NoRoomForTimeWait)
     expect_audit_exact(events);
 }
 
-TEST_F(Live, AProcessThatDiesIsNoClose)
+TEST_F(Endings, AProcessThatDiesIsNoClose)
 {
     Saga saga;
     Server server("127.0.0.1", {"1"});
@@ -160,7 +162,7 @@ TEST_F(Live, AProcessThatDiesIsNoClose)
 }
 
 /// A server that never closes: its peer's FIN is in, its own is not out.
-TEST_F(Live, ACloseWaitThatStays)
+TEST_F(Endings, ACloseWaitThatStays)
 {
     Saga saga({"trace", "--stuck", "0.3"});
     Listening server({peer_path(), "hold", "127.0.0.1", "0", "5"});
@@ -353,7 +355,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& i) { return std::string(i.param.how); });
 
 /// A router says no.
-TEST_F(Live, UnreachableByIcmp)
+TEST_F(Endings, UnreachableByIcmp)
 {
     run({"nft", "add", "table", "inet", "t"});
     run({"nft", "add", "chain", "inet", "t", "in", "{ type filter hook input priority 0; }"});
@@ -376,7 +378,7 @@ TEST_F(Live, UnreachableByIcmp)
 }
 
 /// EADDRINUSE, by bind() and by listen().
-TEST_F(Live, AnAddressThatIsTaken)
+TEST_F(Endings, AnAddressThatIsTaken)
 {
     if (!has_hook("bind_error"))
         GTEST_SKIP() << "SKIPPED: " << attach() << " sees no failed bind() or listen()";
@@ -403,7 +405,7 @@ TEST_F(Live, AnAddressThatIsTaken)
 }
 
 /// A client that ends its connections at random: every one has its end, and the counts agree.
-TEST_F(Live, RandomEndings)
+TEST_F(Endings, RandomEndings)
 {
     constexpr int count = 2'000;
     set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");

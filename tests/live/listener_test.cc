@@ -5,7 +5,9 @@
 namespace live {
 namespace {
 
-TEST_F(Live, ABacklogThatIsAskedForAndChanged)
+class Listeners : public Live {};
+
+TEST_F(Listeners, ABacklogThatIsAskedForAndChanged)
 {
     set_sysctl("net/core/somaxconn", "7");
     Saga saga;
@@ -37,7 +39,7 @@ TEST_F(Live, ABacklogThatIsAskedForAndChanged)
 }
 
 /// One that is there before us, and ends with its process.
-TEST_F(Live, AListenerFromBefore)
+TEST_F(Listeners, AListenerFromBefore)
 {
     Listening server({peer_path(), "hold", "::1", "0", "5"});
     Saga saga;
@@ -62,7 +64,7 @@ TEST_F(Live, AListenerFromBefore)
 }
 
 /// Its clients are told to go: that is no failure of theirs, and no accept.
-TEST_F(Live, AConnectionThatIsNeverAccepted)
+TEST_F(Listeners, AConnectionThatIsNeverAccepted)
 {
     if (!has_hook("accept"))
         GTEST_SKIP() << "SKIPPED: " << attach() << " may miss an accept";
@@ -84,7 +86,7 @@ TEST_F(Live, AConnectionThatIsNeverAccepted)
     expect_audit_exact(events);
 }
 
-TEST_F(Live, ASummaryEverySoOften)
+TEST_F(Listeners, ASummaryEverySoOften)
 {
     Saga saga({"trace", "--summary", "0.05"});
     saga.wait_for({{"event", "summary"}});

@@ -6,8 +6,10 @@
 namespace live {
 namespace {
 
+class Servers : public Live {};
+
 /// "listen … backlog=7", and a worker that has stopped accepting.
-TEST_F(Live, NginxThatIsStuck)
+TEST_F(Servers, NginxThatIsStuck)
 {
     Saga saga;
     const Nginx server("127.0.0.1", "backlog=7");
@@ -31,7 +33,7 @@ TEST_F(Live, NginxThatIsStuck)
     saga.stop();
 }
 
-TEST_F(Live, NginxWithoutDescriptors)
+TEST_F(Servers, NginxWithoutDescriptors)
 {
     Saga saga;
     const Nginx server("127.0.0.1", "", "worker_rlimit_nofile 20;");
@@ -50,7 +52,7 @@ TEST_F(Live, NginxWithoutDescriptors)
 }
 
 /// wrk, a connection per request: all that the kernel counts is seen.
-TEST_F(Live, WrkAgainstNginx)
+TEST_F(Servers, WrkAgainstNginx)
 {
     set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");
     Saga saga({"trace", "--event", "close"});
