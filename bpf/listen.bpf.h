@@ -54,7 +54,8 @@ INLINE int leave_sys_listen(int result)
     struct sock *sk = sock_of_fd(call.first);
     if (result < 0)
         return on_local_error(TS_LISTEN_ERROR, sk, NULL, -result);
-    if (!sk || BPF_CORE_READ(sk, __sk_common.skc_state) != BPF_TCP_LISTEN)
+    bool again = sk && BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN;
+    if (!again || !(knobs.shared_facts & TS_FN_LISTEN))
         return 0;
     return on_listen(PROBED, sk, true, &call.second);
 }

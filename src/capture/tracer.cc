@@ -86,7 +86,7 @@ std::uint32_t shared_facts(const Plan& plan)
     };
     add(FactId::state, TS_TP_STATE, 0);
     add(FactId::child, TS_TP_BIRTH, TS_FN_BIRTH);
-    add(FactId::listen, TS_TP_LISTEN, 0);
+    add(FactId::listen, TS_TP_LISTEN, TS_FN_LISTEN);
     add(FactId::accept, TS_TP_ACCEPT, 0);
     add(FactId::accept_error, TS_TP_ACCEPT_ERROR, 0);
     add(FactId::overflow_ack, 0, TS_FN_REFUSED);

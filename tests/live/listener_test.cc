@@ -24,6 +24,7 @@ TEST_F(Listeners, ABacklogThatIsAskedForAndChanged)
         EXPECT_EQ(again["conn"], first["conn"]);
         EXPECT_EQ(again["pid"], server.process.pid());
     }
+    server.process.wait_out([](const std::string& l) { return l == "again"; });
     server.process.send(SIGUSR1);
     const json end = saga.wait_for({{"event", "unlisten"}, {"lport", server.port}});
     EXPECT_EQ(end["why"], "closed");

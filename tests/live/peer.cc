@@ -20,13 +20,10 @@
  * peer reuse ADDR PORT BACKLOG
  *     hold, with SO_REUSEPORT.
  * peer relisten ADDR PORT BACKLOG AGAIN
- *     listen; upon SIGUSR1 listen again with the other backlog, upon the next one close the
- *     listener, upon the third end.
- * peer fast ADDR PORT
- *     serve one client of TCP Fast Open; peer hurry ADDR PORT is such a client, twice: only the
- *     second one has a cookie.
- * peer client ADDR PORT HOW
- *     connect, write a byte, wait for the answer (but do not read it when HOW is unread), say
+ *     listen; upon SIGUSR1 listen again with the other backlog and say "again", upon the next one
+ * close the listener, upon the third end. peer fast ADDR PORT serve one client of TCP Fast Open;
+ * peer hurry ADDR PORT is such a client, twice: only the second one has a cookie. peer client ADDR
+ * PORT HOW connect, write a byte, wait for the answer (but do not read it when HOW is unread), say
  *     "ready" and upon SIGUSR1 end as HOW says: linger, unread, unspec, keepalive, user_timeout,
  *     retries, orphan, killed. Those that wait for an error say "errno N".
  * peer clash ADDR
@@ -223,6 +220,8 @@ int relisten(const char* addr, int port, int backlog, int again)
     sigwait(&signals, &number);
     if (listen(listener, again) != 0)
         die("listen");
+    std::printf("again\n");
+    std::fflush(stdout);
     sigwait(&signals, &number);
     close(listener);
     return sigwait(&signals, &number);
