@@ -24,7 +24,6 @@ enum ts_kind {
     TS_ACCEPT = 5,          /* struct ts_queue: accept() got this child */
     TS_TIME_WAIT_IN = 6,    /* struct ts_head: tcp_time_wait(); new_state = substate */
     TS_TIME_WAIT_TURN = 7,  /* struct ts_head: small socket FIN_WAIT2 -> TIME_WAIT */
-    TS_FN_LISTEN = 1 << 8,  /* at __sys_listen: what was asked, and listen() again */
     TS_TIME_WAIT_OUT = 8,   /* struct ts_head: small socket gone; old_state = substate */
     TS_RESET = 9,           /* struct ts_reset: a RST sent or received */
     TS_OVERFLOW = 10,       /* struct ts_overflow: a SYN or final ACK met a full queue */
@@ -217,6 +216,7 @@ enum ts_shared_facts {
     TS_FN_BIRTH = 1 << 5,        /* at tcp_v4/v6_syn_recv_sock: a child */
     TS_FN_REFUSED = 1 << 6,      /* at tcp_v4/v6_syn_recv_sock: none, the queue is full */
     TS_FN_TW_TURN = 1 << 7,      /* at tcp_timewait_state_process: FIN_WAIT2 -> TIME_WAIT */
+    TS_FN_LISTEN = 1 << 8,       /* at __sys_listen: what was asked, and listen() again */
 };
 
 struct ts_knobs {
