@@ -103,6 +103,7 @@ private:
     void on_connect_error(const ts_head& h);
     void on_no_syn(const ts_head& h);
     void on_bind_error(const ts_head& h);
+    Connection not_kept(const ts_head& h);
     void on_synack_timeout(const ts_head& h);
     void group_time_waits(event::Summary& s) const;
     void on_retransmit(const ts_retransmit& r);

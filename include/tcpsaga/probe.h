@@ -9,6 +9,7 @@
 #include "tcpsaga/attach.h"
 
 struct btf;
+struct btf_type;
 struct probe_bpf;
 
 namespace tcpsaga {
@@ -58,6 +59,7 @@ private:
     Status try_kprobe(const Hook& hook);
     Status try_tracepoint(const Hook& hook);
 
+    [[nodiscard]] const btf_type* find_type(std::string_view name, unsigned kind) const;
     [[nodiscard]] const btf* types() const { return file_btf_ ? file_btf_.get() : own_btf_.get(); }
 
     BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against

@@ -45,16 +45,21 @@ constexpr std::array child_ways{
     Alternative{tracepoint, on_raw_tracepoint, no_synack},
 };
 
+// What was asked for, and also that it failed, see below.
+constexpr Hook sys_listen_enter{"tramp_sys_listen", fentry, "__sys_listen"};
+constexpr Hook sys_listen_leave{"tramp_sys_listen_done", fexit, "__sys_listen"};
+constexpr Hook sys_listen_probe{"kprobe_sys_listen", kprobe, "__sys_listen"};
+constexpr Hook sys_listen_return{"kret_sys_listen", kretprobe, "__sys_listen"};
 constexpr std::array listen_tramp{
     Hook{"tramp_listen", fexit, "inet_csk_listen_start"},
-    Hook{"tramp_sys_listen", fentry, "__sys_listen"},
-    Hook{"tramp_sys_listen_done", fexit, "__sys_listen"},
+    sys_listen_enter,
+    sys_listen_leave,
 };
 constexpr std::array listen_kprobe{
     Hook{"kprobe_listen", kprobe, "inet_csk_listen_start"},
     Hook{"kret_listen", kretprobe, "inet_csk_listen_start"},
-    Hook{"kprobe_sys_listen", kprobe, "__sys_listen"},
-    Hook{"kret_sys_listen", kretprobe, "__sys_listen"},
+    sys_listen_probe,
+    sys_listen_return,
 };
 constexpr std::string_view not_asked = "the backlog that was asked for, and its later changes";
 constexpr std::array listen_ways{
@@ -65,14 +70,14 @@ constexpr std::array listen_ways{
 
 constexpr std::array bind_tramp{
     Hook{"tramp_sys_bind", fexit, "__sys_bind"},
-    Hook{"tramp_sys_listen", fentry, "__sys_listen"},
-    Hook{"tramp_sys_listen_done", fexit, "__sys_listen"},
+    sys_listen_enter,
+    sys_listen_leave,
 };
 constexpr std::array bind_kprobe{
     Hook{"kprobe_sys_bind", kprobe, "__sys_bind"},
     Hook{"kret_sys_bind", kretprobe, "__sys_bind"},
-    Hook{"kprobe_sys_listen", kprobe, "__sys_listen"},
-    Hook{"kret_sys_listen", kretprobe, "__sys_listen"},
+    sys_listen_probe,
+    sys_listen_return,
 };
 constexpr std::array bind_ways{
     Alternative{trampoline, bind_tramp, ""},
@@ -196,6 +201,7 @@ constexpr std::array count_ways{
 };
 
 constexpr Hook retransmitted{"tp_retransmit", tp_btf, "tcp_retransmit_skb"};
+constexpr Hook raw_retransmitted{"raw_retransmit", raw_tp, "tcp_retransmit_skb"};
 constexpr std::array retransmit_tramp{
     Hook{"tramp_retransmit", fentry, "tcp_retransmit_skb"},
     Hook{"tramp_retransmit_done", fexit, "tcp_retransmit_skb"},
@@ -204,10 +210,10 @@ constexpr std::array retransmit_tramp{
 constexpr std::array retransmit_kprobe{
     Hook{"kprobe_retransmit", kprobe, "tcp_retransmit_skb"},
     Hook{"kret_retransmit", kretprobe, "tcp_retransmit_skb"},
-    Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"},
+    raw_retransmitted,
 };
 constexpr std::array retransmit_tp{retransmitted};
-constexpr std::array retransmit_raw{Hook{"raw_retransmit", raw_tp, "tcp_retransmit_skb"}};
+constexpr std::array retransmit_raw{raw_retransmitted};
 constexpr std::string_view no_refused =
     "before Linux 6.15: retransmissions that this host itself refuses to send";
 constexpr std::array retransmit_ways{

@@ -5,27 +5,25 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
-#include <filesystem>
+
+#include "tcpsaga/processes.h"
 
 namespace tcpsaga {
 
 void Namespaces::find()
 {
     paths_.clear();
-    std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
-        if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string()[0])) == 0)
-            continue;
-        const std::string path = entry.path().string() + "/ns/net";
+    for_each_process([this](std::uint32_t, const std::filesystem::path& folder) {
+        const std::string path = folder / "ns/net";
         struct stat st {};
         if (::stat(path.c_str(), &st) != 0)
-            continue;
+            return true;
         const auto inode = static_cast<std::uint32_t>(st.st_ino);
         if (wanted_.empty() || std::ranges::find(wanted_, inode) != wanted_.end())
             paths_.emplace(inode, path);
-    }
+        return true;
+    });
 }
 
 void Namespaces::visit(std::uint32_t inode, const std::function<void()>& work) const

@@ -4,9 +4,10 @@
 #include <sys/stat.h>
 
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tcpsaga/processes.h"
 
 namespace tcpsaga {
 namespace {
@@ -43,21 +44,16 @@ Process describe(std::uint32_t pid, const fs::path& folder)
 std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes)
 {
     std::unordered_map<std::uint64_t, Process> owners;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator("/proc", none)) {
-        if (owners.size() == inodes.size())
-            break;
-        const std::string name = entry.path().filename().string();
-        std::uint32_t pid = 0;
-        if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc())
-            continue;
-        std::error_code gone;
-        for (const auto& fd : fs::directory_iterator(entry.path() / "fd", gone)) {
-            const std::uint64_t inode = socket_inode(fs::read_symlink(fd.path(), none).string());
+    for_each_process([&](std::uint32_t pid, const fs::path& folder) {
+        std::error_code none;
+        for (const auto& fd : fs::directory_iterator(folder / "fd", none)) {
+            std::error_code gone;
+            const std::uint64_t inode = socket_inode(fs::read_symlink(fd.path(), gone).string());
             if (inodes.contains(inode) && !owners.contains(inode))
-                owners.emplace(inode, describe(pid, entry.path()));
+                owners.emplace(inode, describe(pid, folder));
         }
-    }
+        return owners.size() < inodes.size();
+    });
     return owners;
 }
 

@@ -155,21 +155,24 @@ Status KernelProber::try_tracepoint(const Hook& hook)
     return attach_empty(load_empty(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id), nullptr, hook);
 }
 
+/// Null when the kernel has none of that name.
+const btf_type* KernelProber::find_type(std::string_view name, unsigned kind) const
+{
+    const int id =
+        types() != nullptr ? btf__find_by_name_kind(types(), std::string(name).c_str(), kind) : -1;
+    return id > 0 ? btf__type_by_id(types(), static_cast<__u32>(id)) : nullptr;
+}
+
 bool KernelProber::has_function(std::string_view function) const
 {
-    return types() != nullptr &&
-           btf__find_by_name_kind(types(), std::string(function).c_str(), BTF_KIND_FUNC) > 0;
+    return find_type(function, BTF_KIND_FUNC) != nullptr;
 }
 
 bool KernelProber::has_member(std::string_view structure, std::string_view member) const
 {
-    const int id =
-        types() != nullptr
-            ? btf__find_by_name_kind(types(), std::string(structure).c_str(), BTF_KIND_STRUCT)
-            : -1;
-    if (id < 0)
+    const btf_type* type = find_type(structure, BTF_KIND_STRUCT);
+    if (type == nullptr)
         return false;
-    const btf_type* type = btf__type_by_id(types(), static_cast<__u32>(id));
     const std::span members(btf_members(type), btf_vlen(type));
     return std::ranges::any_of(members, [&](const btf_member& m) {
         return btf__name_by_offset(types(), m.name_off) == member;
@@ -178,22 +181,16 @@ bool KernelProber::has_member(std::string_view structure, std::string_view membe
 
 unsigned KernelProber::arguments_of(std::string_view function) const
 {
-    if (!has_function(function))
-        return 0;
-    const int id = btf__find_by_name_kind(types(), std::string(function).c_str(), BTF_KIND_FUNC);
-    const btf_type* func = btf__type_by_id(types(), static_cast<__u32>(id));
-    return btf_vlen(btf__type_by_id(types(), func->type));
+    const btf_type* func = find_type(function, BTF_KIND_FUNC);
+    return func != nullptr ? btf_vlen(btf__type_by_id(types(), func->type)) : 0;
 }
 
 unsigned KernelProber::arguments_of_tracepoint(std::string_view tracepoint) const
 {
     // typedef void (*btf_trace_NAME)(void *, ...)
-    const std::string name = "btf_trace_" + std::string(tracepoint);
-    const int id =
-        types() != nullptr ? btf__find_by_name_kind(types(), name.c_str(), BTF_KIND_TYPEDEF) : -1;
-    if (id < 0)
+    const btf_type* type = find_type("btf_trace_" + std::string(tracepoint), BTF_KIND_TYPEDEF);
+    if (type == nullptr)
         return 0;
-    const btf_type* type = btf__type_by_id(types(), static_cast<__u32>(id));
     for (int i = 0; i < 2; i++) // to the pointer, to the prototype
         type = btf__type_by_id(types(), type->type);
     const unsigned all = btf_vlen(type);
@@ -205,12 +202,9 @@ std::vector<std::string> KernelProber::enum_names(std::string_view name,
 {
     constexpr __u32 most = 4096; // a reason is a small number; flags and subsystems are not
     std::vector<std::string> names;
-    const int id = types() != nullptr
-                       ? btf__find_by_name_kind(types(), std::string(name).c_str(), BTF_KIND_ENUM)
-                       : -1;
-    if (id < 0)
+    const btf_type* type = find_type(name, BTF_KIND_ENUM);
+    if (type == nullptr)
         return names;
-    const btf_type* type = btf__type_by_id(types(), static_cast<__u32>(id));
     const struct btf_enum* values = btf_enum(type);
     for (unsigned i = 0; i < btf_vlen(type); i++) {
         const auto value = static_cast<__u32>(values[i].val);

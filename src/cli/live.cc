@@ -265,20 +265,21 @@ struct Session {
     {
         const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
         constexpr std::uint64_t parts = 10;
-        if (now() - looked_for_stuck < longer / parts)
+        const std::uint64_t ts = now();
+        if (ts - looked_for_stuck < longer / parts)
             return;
-        looked_for_stuck = now();
-        correlator.tell_stuck(longer, now());
+        looked_for_stuck = ts;
+        correlator.tell_stuck(longer, ts);
     }
 
     void tell_losses()
     {
-        const KernelLosses now = tracer.losses();
-        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
-        correlator.lost(now.ring - told.ring, event::LostWhere::ring, ts);
-        correlator.lost(now.missed - told.missed, event::LostWhere::missed, ts);
+        const KernelLosses lost = tracer.losses();
+        const std::uint64_t ts = now();
+        correlator.lost(lost.ring - told.ring, event::LostWhere::ring, ts);
+        correlator.lost(lost.missed - told.missed, event::LostWhere::missed, ts);
         correlator.tell_evictions(ts);
-        told = now;
+        told = lost;
     }
 
     Status run()
@@ -327,13 +328,13 @@ struct Session {
     }
 
     /// Where no hook sees full queues: looks at the listeners' drop counters now and then.
-    void poll_listeners(bool now)
+    void poll_listeners(bool at_once)
     {
         if (plan.of(FactId::overflow_syn).hooked() || plan.of(FactId::overflow_ack).hooked())
             return;
-        const auto ts = static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+        const std::uint64_t ts = now();
         const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
-        if (!now && waited_ms < listener_poll_ms)
+        if (!at_once && waited_ms < listener_poll_ms)
             return;
         correlator.on_polled(listener_poll.look(), ts, waited_ms);
         polled_at = ts;
@@ -354,7 +355,7 @@ struct Session {
         end.after = read_all_counters(options.filter.netns);
         event::Summary s = correlator.summary();
         s.final = final;
-        s.audit = audit(at_start, end, correlator.seen(), audit_context());
+        s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost()));
         s.lost_output = out.lines_lost();
         presenter->on_event({now(), nullptr, {}, s});
         out.flush();
@@ -362,11 +363,11 @@ struct Session {
         return s;
     }
 
-    [[nodiscard]] AuditContext audit_context() const
+    [[nodiscard]] AuditContext audit_context(std::uint64_t lost) const
     {
         AuditContext context;
         const Filter& f = options.filter;
-        context.lost = correlator.summary().lost();
+        context.lost = lost;
         context.misses_uncounted = misses_uncounted;
         context.filtered = f.family != 0 || !f.ports.empty() || !f.lports.empty() ||
                            !f.rports.empty() || !f.cidrs.empty();

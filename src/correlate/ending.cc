@@ -17,10 +17,6 @@ std::uint64_t less(std::uint64_t n, std::uint64_t by)
     return n > by ? n - by : 0;
 }
 
-} // namespace
-
-namespace {
-
 /// By its error and its last state alone.
 event::End wire_end(const ts_state& r, State held)
 {
@@ -54,23 +50,6 @@ event::End wire_end(const ts_state& r, State held)
     return (r.head.flags & TS_BY_TASK) != 0 ? End::aborted : End::rst_sent;
 }
 
-} // namespace
-
-event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen)
-{
-    using event::End;
-    const End end = wire_end(r, held);
-    if (c.exiting && (end == End::fin || end == End::aborted))
-        return End::process_exit;
-    // inet_csk_listen_stop() disconnects what waits for accept(), in no task's name.
-    const bool waits = c.role == Role::server && c.seen_start && !c.accepted && accept_seen;
-    if (waits && end == End::rst_sent && c.established_ns != 0)
-        return End::never_accepted;
-    return end;
-}
-
-namespace {
-
 /// tcp_write_err, and tcp_keepalive_timer, which is silent while anything is outstanding
 /// (net/ipv4/tcp_timer.c).
 std::string_view which_timeout(const ts_head& h)
@@ -86,6 +65,19 @@ std::string_view which_timeout(const ts_head& h)
 }
 
 } // namespace
+
+event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen)
+{
+    using event::End;
+    const End end = wire_end(r, held);
+    if (c.exiting && (end == End::fin || end == End::aborted))
+        return End::process_exit;
+    // inet_csk_listen_stop() disconnects what waits for accept(), in no task's name.
+    const bool waits = c.role == Role::server && c.seen_start && !c.accepted && accept_seen;
+    if (waits && end == End::rst_sent && c.established_ns != 0)
+        return End::never_accepted;
+    return end;
+}
 
 std::string_view why_of(const ts_state& r, event::End end)
 {

@@ -30,14 +30,21 @@ void Correlator::begin_active_open(const ts_head& h)
     c.port_pending = true;
 }
 
-/// connect() itself failed: no SYN left.
-void Correlator::on_connect_error(const ts_head& h)
+/// A socket that is told of once, and of which nothing follows.
+Connection Correlator::not_kept(const ts_head& h)
 {
     Connection c;
     c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
     c.kernel_id = h.id;
     c.tuple = tuple_of(h);
     c.family = h.family;
+    return c;
+}
+
+/// connect() itself failed: no SYN left.
+void Correlator::on_connect_error(const ts_head& h)
+{
+    Connection c = not_kept(h);
     c.role = Role::client;
     c.state = State::close;
     if (!config_.filter.passes(c.tuple, c.family))
@@ -48,11 +55,7 @@ void Correlator::on_connect_error(const ts_head& h)
 
 void Correlator::on_bind_error(const ts_head& h)
 {
-    Connection c;
-    c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
-    c.kernel_id = h.id;
-    c.tuple = tuple_of(h);
-    c.family = h.family;
+    Connection c = not_kept(h);
     counts_.bind_errors++;
     emit(c, h.ts_ns, task_of(h), event::BindError{h.kind == TS_LISTEN_ERROR, h.error});
 }
