@@ -8,4 +8,5 @@ scripts/build.sh --tests asan unit_test
 # Kept for a week; without one its tests are skipped, and say so.
 scripts/kernels.py fetch all >/dev/null ||
     echo "test: not every kernel to test on could be had (above)" >&2
-exec ctest --test-dir build -j2 --output-on-failure "$@"
+# One more than processors: a guest that attaches or detaches mostly waits for the kernel.
+exec ctest --test-dir build -j$(($(nproc) + 1)) --output-on-failure "$@"
