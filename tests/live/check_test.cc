@@ -53,8 +53,9 @@ TEST_P(Check, IsKeptByTheTracer)
 TEST_P(Check, TellsTheTruthOfEachAlternative)
 {
     const std::string wish = GetParam();
-    const json automatic = json::parse(run({tcpsaga_path(), "check", "--json"}).out);
-    const json forced = json::parse(run({tcpsaga_path(), "check", "--json", "--attach", wish}).out);
+    const json automatic = json::parse(run({tcpsaga_path(), "check", "--json", "--drops"}).out);
+    const json forced =
+        json::parse(run({tcpsaga_path(), "check", "--json", "--drops", "--attach", wish}).out);
     for (std::size_t i = 0; i < automatic["facts"].size(); i++) {
         const json& fact = automatic["facts"][i];
         bool usable = false;
