@@ -49,14 +49,12 @@ INLINE struct ts_listener_counts *counts_of(__u64 id, __u32 netns)
     return bpf_map_lookup_elem(&listeners, &key);
 }
 
-/* The packet's ends: source as the remote, destination as the local one. */
-INLINE void read_packet(struct sk_buff *skb, struct tuple *t)
+/* The ends that a packet's headers name: source as the remote, destination as the local one. */
+INLINE void read_ends(const unsigned char *ip, const unsigned char *tcp, struct tuple *t)
 {
-    unsigned char *head = BPF_CORE_READ(skb, head);
-    unsigned char *ip = head + BPF_CORE_READ(skb, network_header);
     __be16 ports[2] = {};
     __u8 version = 0;
-    bpf_probe_read_kernel(ports, sizeof(ports), head + BPF_CORE_READ(skb, transport_header));
+    bpf_probe_read_kernel(ports, sizeof(ports), tcp);
     bpf_probe_read_kernel(&version, 1, ip);
     t->rport = bpf_ntohs(ports[0]);
     t->lport = bpf_ntohs(ports[1]);
@@ -71,6 +69,13 @@ INLINE void read_packet(struct sk_buff *skb, struct tuple *t)
         bpf_probe_read_kernel(t->laddr, 16, ip + 24);
         t->family = 6;
     }
+}
+
+INLINE void read_packet(struct sk_buff *skb, struct tuple *t)
+{
+    unsigned char *head = BPF_CORE_READ(skb, head);
+    read_ends(head + BPF_CORE_READ(skb, network_header),
+              head + BPF_CORE_READ(skb, transport_header), t);
 }
 
 /* The listener's counts; NULL when the packet is not for us, or there is no room. */
@@ -99,18 +104,24 @@ INLINE void count_other_drop(enum access how, struct sock *sk, struct sk_buff *s
         __sync_fetch_and_add(&c->other_drops, 1);
 }
 
+/* True unless this second has had enough of it. */
+INLINE bool may_tell(__u64 *second, __u64 *told)
+{
+    __u64 now = bpf_ktime_get_ns() / 1000000000;
+    if (*second != now) {
+        *second = now;
+        *told = 0;
+    }
+    return (*told)++ < knobs.overflow_rate;
+}
+
 /* Counts; true unless this second has had enough of it. */
 INLINE bool count(struct ts_listener_counts *c, __u32 kind)
 {
     if (kind >= TS_LIMITED_KINDS)
         return false;
     __sync_fetch_and_add(&c->total[kind], 1);
-    __u64 second = bpf_ktime_get_ns() / 1000000000;
-    if (c->second[kind] != second) {
-        c->second[kind] = second;
-        c->told[kind] = 0;
-    }
-    return c->told[kind]++ < knobs.overflow_rate;
+    return may_tell(&c->second[kind], &c->told[kind]);
 }
 
 INLINE void tell_overflow(enum access how, struct sock *sk, struct sk_buff *skb, __u32 kind,

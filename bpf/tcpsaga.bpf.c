@@ -6,6 +6,7 @@
  */
 #include "child.bpf.h"
 #include "connect_error.bpf.h"
+#include "drop.bpf.h"
 #include "listen.bpf.h"
 #include "reset.bpf.h"
 #include "retransmit.bpf.h"
@@ -578,6 +579,22 @@ SEC("raw_tp/tcp_retransmit_synack")
 int raw_synack(struct bpf_raw_tracepoint_args *ctx)
 {
     return on_retransmit_synack(PROBED, (void *)ctx->args[0], (void *)ctx->args[1]);
+}
+
+SEC("tp_btf/kfree_skb")
+int tp_drop(__u64 *ctx)
+{
+    __u32 reason = knobs.args_kfree_skb >= 3 ? (__u32)CTX_SLOT(ctx, 2) : TS_NO_REASON;
+    struct sock *receiver = knobs.args_kfree_skb >= 4 ? (void *)CTX_SLOT(ctx, 3) : NULL;
+    return on_drop(DIRECT, (void *)CTX_SLOT(ctx, 0), CTX_SLOT(ctx, 1), reason, receiver);
+}
+
+SEC("raw_tp/kfree_skb")
+int raw_drop(struct bpf_raw_tracepoint_args *ctx)
+{
+    __u32 reason = knobs.args_kfree_skb >= 3 ? (__u32)ctx->args[2] : TS_NO_REASON;
+    struct sock *receiver = knobs.args_kfree_skb >= 4 ? (void *)ctx->args[3] : NULL;
+    return on_drop(PROBED, (void *)ctx->args[0], ctx->args[1], reason, receiver);
 }
 
 /* Runs at the end of every system call of the machine: reject the rest at once. */

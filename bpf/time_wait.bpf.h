@@ -15,6 +15,7 @@ struct {
 struct tw_work {
     __u64 packet; /* inside of tcp_timewait_state_process with this one */
     __u64 syn;    /* which has said that a SYN may take this one's place */
+    __u64 done;   /* the TCP header of the packet that it has dealt with last */
     __u64 ending; /* inet_twsk_deschedule_put was called for this one */
     __u32 why;    /* enum ts_tw_end, of `ending` */
 };
@@ -156,7 +157,9 @@ INLINE int enter_timewait_packet(struct inet_timewait_sock *tw)
     return 0;
 }
 
-#define TCP_TW_SYN 3 /* include/net/tcp.h, enum tcp_tw_status */
+#define TCP_TW_SUCCESS 0 /* include/net/tcp.h, enum tcp_tw_status */
+#define TCP_TW_ACK 2
+#define TCP_TW_SYN 3
 
 /* After tcp_timewait_state_process(tw, skb, th): when a FIN was looked at, the socket is
  * in true TIME_WAIT now. A repeated FIN tells so again; the consumer knows. */
@@ -167,6 +170,7 @@ INLINE int on_timewait_packet(enum access how, struct inet_timewait_sock *tw, co
     if (w) {
         w->packet = 0;
         w->syn = status == TCP_TW_SYN ? (__u64)tw : 0;
+        w->done = status == TCP_TW_SUCCESS || status == TCP_TW_ACK ? (__u64)th : 0;
     }
     if (!(knobs.shared_facts & TS_FN_TW_TURN))
         return 0;

@@ -17,7 +17,7 @@ MECHANISMS = ("trampoline", "kprobe", "tracepoint")
 def costs(series, mechanism):
     """(kernel, {program: instructions}) of one mechanism on one series."""
     command = [ROOT / "scripts" / "vm.py", series, "--", ROOT / "build" / "tcpsaga", "check",
-               "--programs", "--json", "--attach", mechanism]
+               "--programs", "--json", "--drops", "--attach", mechanism]
     ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     if ran.returncode not in (0, 3):  # 3: something is lost with this mechanism
         sys.exit(f"verifier_table: {series} {mechanism}: exit code {ran.returncode}")

@@ -35,7 +35,8 @@ enum ts_kind {
     TS_LISTEN_ERROR = 16,   /* struct ts_head: listen() failed */
     TS_SYNACK_TIMEOUT = 17, /* struct ts_head: a half-open connection's time is over; id: the
                              * listener's, the addresses are the packets' */
-    TS_KINDS = 18,
+    TS_DROP = 18,           /* struct ts_drop: the kernel dropped a TCP packet */
+    TS_KINDS = 19,
 };
 
 enum ts_flag {
@@ -169,6 +170,28 @@ struct ts_accept_error {
     __u64 fd_limit; /* RLIMIT_NOFILE of the task */
 };
 
+/* head: id 0; the packet's ends, its source remote unless this host sent it. */
+struct ts_drop {
+    struct ts_head head;
+    __u64 location; /* of the kernel's code, after its call of kfree_skb() */
+    __u64 total;    /* of this reason and place in this namespace so far, told or not */
+    __u32 reason;   /* the running kernel's enum skb_drop_reason, or TS_NO_REASON */
+    __u32 pad;
+};
+
+struct ts_drop_key {
+    __u64 location;
+    __u32 netns;
+    __u32 reason;
+};
+
+/* Exact, whatever the ring could take. */
+struct ts_drop_counts {
+    __u64 total;
+    __u64 second; /* as in ts_listener_counts */
+    __u64 told;
+};
+
 struct ts_listener_key {
     __u64 id;
     __u32 netns;
@@ -206,6 +229,10 @@ struct ts_filter {
     struct ts_cidr cidrs[TCPSAGA_MAX_CIDRS]; /* either end */
 };
 
+/* Drop reasons that are known by their number. Subsystems' own begin at 1 << 16
+ * (include/net/dropreason.h): those are never ignored. */
+#define TCPSAGA_DROP_REASONS 256
+
 /* What programs that see several facts are to report of them. */
 enum ts_shared_facts {
     TS_TP_STATE = 1 << 0,        /* every change but the two below */
@@ -238,7 +265,9 @@ struct ts_knobs {
     __u32 args_connect;
     __u32 args_sys_listen;
     __u32 args_sys_bind;
-    __u32 overflow_rate; /* records per listener, kind and second */
+    __u32 overflow_rate;  /* records per listener, kind and second; per reason and place of drops */
+    __u32 args_kfree_skb; /* of the tracepoint */
+    __u64 no_loss[TCPSAGA_DROP_REASONS / 64]; /* a bit per drop reason that is not recorded */
 };
 
 /* One slot per CPU. Mapped into the consumer, not looked up: a map system call switches
@@ -247,7 +276,7 @@ struct ts_knobs {
 struct ts_counters {
     __u64 lost[TS_KINDS]; /* ring-buffer reservations that failed, by kind */
     __u64 missed;         /* return probes that never fired */
-    __u64 pad[5];         /* to whole cache lines */
+    __u64 pad[4];         /* to whole cache lines */
 };
 
 #ifdef __cplusplus
@@ -264,6 +293,7 @@ TCPSAGA_ABI_ASSERT(sizeof(struct ts_retransmit) == 104, "ts_retransmit");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_reset) == 96, "ts_reset");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_overflow) == 112, "ts_overflow");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_accept_error) == 120, "ts_accept_error");
+TCPSAGA_ABI_ASSERT(sizeof(struct ts_drop) == 112, "ts_drop");
 TCPSAGA_ABI_ASSERT(sizeof(struct ts_counters) == 192, "ts_counters");
 TCPSAGA_ABI_ASSERT(__builtin_offsetof(struct ts_head, laddr) == 32, "laddr");
 TCPSAGA_ABI_ASSERT(__builtin_offsetof(struct ts_head, comm) == 72, "comm");

@@ -55,6 +55,7 @@ enum class FactId {
     overflow_syn,
     overflow_ack,
     accept_error,
+    drop,
 };
 
 struct Fact {
@@ -63,6 +64,7 @@ struct Fact {
     std::string_view tells;
     std::string_view without; ///< what is lost when nothing attaches
     std::span<const Alternative> alternatives;
+    std::string_view option = ""; ///< off without it; "" = always on
 };
 
 std::span<const Fact> facts();
@@ -77,6 +79,7 @@ struct Choice {
     const Alternative* taken = nullptr; ///< null: the fact is lost
     std::vector<Rejected> rejected;     ///< tried before it, in order
     bool disabled = false;              ///< by --disable-hook
+    bool off = false;                   ///< not asked for: nothing is lost
 
     [[nodiscard]] bool is(Mechanism m) const { return taken != nullptr && taken->mechanism == m; }
     [[nodiscard]] bool hooked() const { return taken != nullptr && !taken->hooks.empty(); }
@@ -97,6 +100,7 @@ struct Plan {
 struct Wish {
     std::optional<Mechanism> preferred; ///< nullopt = auto, the table's order
     std::vector<std::string> disabled;  ///< fact names
+    std::vector<std::string> asked{};   ///< the names of facts that have an option
 };
 
 /// Tells whether a hook can be attached here and now.

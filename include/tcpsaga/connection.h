@@ -52,7 +52,7 @@ struct Connection {
     std::uint64_t kernel_id = 0; ///< ts_head::id it is found by
     std::uint64_t listener = 0;  ///< a child's: the listener's id, 0 = not known
     Tuple tuple;
-    std::uint8_t family = 4;
+    std::uint8_t family = 4; ///< or 6; 0: stands for several, of which only the namespace is known
     Role role = Role::unknown;
     State state = State::none;
     ClosedBy closed_by = ClosedBy::unknown;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -50,6 +51,16 @@ struct NetnsTotals {
     ts_netns_counts counts;
 };
 
+/// Dropped packets as the kernel side counted them.
+struct DropTotals {
+    ts_drop_key key;
+    ts_drop_counts counts;
+};
+
+/// A bit for each reason, by its number, for which the kernel ends packets that are not lost:
+/// duplicates, and those whose content was taken.
+std::array<std::uint64_t, TCPSAGA_DROP_REASONS / 64> no_loss(const ReasonNames& reasons);
+
 /// A listener that was there before us.
 struct PresentListener {
     PolledListener socket;
@@ -68,6 +79,9 @@ public:
         bool infer_births = false;      ///< a child may be known by its first state change only
         Filter filter;
         ReasonNames reset_reasons; ///< of the kernel that the records come from
+        ReasonNames drop_reasons;  ///< the same
+        std::function<std::string(std::uint64_t)>
+            place_of; ///< names the kernel's code; may be none
     };
 
     Correlator(Config config, Sink& sink);
@@ -79,6 +93,7 @@ public:
     /// The kernel's own totals per listener: tells what no record stood for so far.
     void settle(std::span<const ListenerTotals> totals, std::uint64_t ts_ns);
     void settle(std::span<const NetnsTotals> totals);
+    void settle(std::span<const DropTotals> totals, std::uint64_t ts_ns);
     /// Listeners of whose start no record tells. Before any record.
     void adopt(std::span<const PresentListener> listeners, std::uint64_t ts_ns);
     /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
@@ -116,6 +131,9 @@ private:
     void on_reset(const ts_reset& r);
     void on_overflow(const ts_overflow& r);
     void on_accept_error(const ts_accept_error& r);
+    void on_drop(const ts_drop& r);
+    std::uint64_t untold(const ts_drop_key& key, std::uint64_t total);
+    [[nodiscard]] event::Drop drop_of(const ts_drop_key& key, std::uint64_t n) const;
     std::uint64_t untold(const Connection& listener, std::uint32_t kind, std::uint64_t total);
     void settle_listener(const ListenerTotals& t, std::uint64_t ts_ns);
 
@@ -152,6 +170,8 @@ private:
     std::map<std::uint32_t, SeenCounts> seen_;
     using SocketKey = std::pair<std::uint64_t, std::uint32_t>; // id as in ts_head, namespace
     std::map<SocketKey, std::array<std::uint64_t, TS_LIMITED_KINDS>> told_; ///< of each kind
+    std::map<std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>, std::uint64_t>
+        told_drops_; ///< by place, namespace and reason
     std::array<SocketKey, 64> closed_lately_{};
     std::size_t next_closed_ = 0;
     std::map<SocketKey, std::uint32_t> polled_; ///< sk_drops at the last look

@@ -94,6 +94,13 @@ struct Retransmit {
     std::uint32_t segments; ///< in this packet
     int err;                ///< errno with which this host itself refused to send it, 0 = sent
 };
+/// The kernel dropped a packet. The connection has the packet's addresses; its id is 0 when no
+/// connection of these is known.
+struct Drop {
+    std::string reason; ///< the kernel's name for it, its number when it has none; "" = not told
+    std::string place;  ///< "tcp_v4_rcv+0x1a0"; "" = not known
+    std::uint64_t n;    ///< packets that this event stands for
+};
 enum class End : std::uint8_t {
     fin,
     rst_sent,
@@ -168,6 +175,7 @@ struct Summary {
     std::uint64_t overflows = 0;
     std::uint64_t accept_errors = 0;
     std::uint64_t retransmits = 0;    ///< segments
+    std::uint64_t drops = 0;          ///< packets
     std::uint64_t connect_errors = 0; ///< connects that failed, at once or later
     std::uint64_t time_wait_in = 0, time_wait_out = 0, time_wait_overflows = 0;
     std::uint64_t bind_errors = 0; ///< listen() included
@@ -187,7 +195,7 @@ struct Summary {
 
 using Payload = std::variant<Listen, Unlisten, BindError, Connect, ConnectError, SynackTimeout,
                              StateChange, Accept, AcceptError, TimeWait, Overflow, Reset,
-                             Retransmit, Close, Stuck, Lost, Summary>;
+                             Retransmit, Drop, Close, Stuck, Lost, Summary>;
 } // namespace event
 
 /// One event. `conn` (null for Lost and Summary) is valid during the call only.

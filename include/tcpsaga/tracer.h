@@ -28,7 +28,8 @@ public:
     struct Options {
         Filter filter;
         std::size_t ring_bytes = std::size_t{8} << 20; ///< a power of two, whole pages
-        std::uint32_t overflow_rate = 100; ///< overflow records per listener, kind and second
+        std::uint32_t overflow_rate =
+            100;         ///< overflow records per listener, kind and second; drops
         std::string btf; ///< BTF file for CO-RE instead of the kernel's own; "" = its own
     };
     using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: stop
@@ -50,6 +51,7 @@ public:
     /// What every listener's queues turned away, counted in the kernel.
     [[nodiscard]] std::vector<ListenerTotals> listener_totals() const;
     [[nodiscard]] std::vector<NetnsTotals> netns_totals() const;
+    [[nodiscard]] std::vector<DropTotals> drop_totals() const;
 
 private:
     struct Impl;

@@ -293,6 +293,13 @@ constexpr std::array ack_ways{
     Alternative{tracepoint, {}, polled_only},
 };
 
+constexpr std::array drop_tp{Hook{"tp_drop", tp_btf, "kfree_skb"}};
+constexpr std::array drop_raw{Hook{"raw_drop", raw_tp, "kfree_skb"}};
+constexpr std::array drop_ways{
+    Alternative{tracepoint, drop_tp, ""},
+    Alternative{tracepoint, drop_raw, ""},
+};
+
 constexpr std::array table{
     Fact{FactId::state, "state", "every state change of a full socket", "every state change",
          state_ways},
@@ -332,6 +339,8 @@ constexpr std::array table{
          "final ACKs that meet a full accept queue", ack_ways},
     Fact{FactId::accept_error, "accept_error", "accept() fails for want of a descriptor or memory",
          "accept() calls that fail for want of a descriptor or memory", error_ways},
+    Fact{FactId::drop, "drop", "the kernel drops a TCP packet, where, and since Linux 5.17 why",
+         "packets that the kernel drops", drop_ways, "--drops"},
 };
 
 } // namespace

@@ -32,7 +32,11 @@ std::string obstacle(const Alternative& a, const Prober& can_attach)
 
 Choice choose_for(const Fact& fact, const Wish& wish, const Prober& can_attach)
 {
-    Choice choice{&fact, nullptr, {}, false};
+    Choice choice{&fact, nullptr, {}, false, false};
+    choice.off =
+        !fact.option.empty() && std::ranges::find(wish.asked, fact.name) == wish.asked.end();
+    if (choice.off)
+        return choice;
     choice.disabled = std::ranges::find(wish.disabled, fact.name) != wish.disabled.end();
     if (choice.disabled)
         return choice;
@@ -64,6 +68,8 @@ std::string_view name_of(HookKind k)
 
 std::string_view Choice::loses() const
 {
+    if (off)
+        return "";
     return taken != nullptr ? taken->loses : fact->without;
 }
 

@@ -116,6 +116,8 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
     k.args_sys_bind = kernel.arguments_of("__sys_bind");
     k.args_sys_listen = kernel.arguments_of("__sys_listen");
     k.overflow_rate = options.overflow_rate;
+    k.args_kfree_skb = kernel.arguments_of_tracepoint("kfree_skb");
+    std::ranges::copy(no_loss(kernel.enum_names("skb_drop_reason", "SKB_DROP_REASON_")), k.no_loss);
     return k;
 }
 
@@ -144,6 +146,7 @@ Result<SkeletonPtr> open_skeleton(const Tracer::Options& options, const Plan& pl
         return Error{"cannot open", "the BPF object", errno, ""};
     skeleton->rodata->knobs = knobs_for(options, plan, kernel);
     bpf_map__set_max_entries(skeleton->maps.ring, static_cast<__u32>(options.ring_bytes));
+    bpf_map__set_autocreate(skeleton->maps.drops, plan.of(FactId::drop).hooked());
     const auto wanted = plan.hooks();
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj)
@@ -307,6 +310,11 @@ std::vector<ListenerTotals> Tracer::listener_totals() const
 std::vector<NetnsTotals> Tracer::netns_totals() const
 {
     return contents<NetnsTotals, &NetnsTotals::netns>(impl_->skeleton->maps.namespaces);
+}
+
+std::vector<DropTotals> Tracer::drop_totals() const
+{
+    return contents<DropTotals, &DropTotals::key>(impl_->skeleton->maps.drops);
 }
 
 Result<std::vector<VerifierCost>> verifier_costs(const Tracer::Options& options, const Plan& plan,

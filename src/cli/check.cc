@@ -75,7 +75,9 @@ void print_text(const Report& r)
     for (std::size_t i = 0; i < r.plan.choices.size(); i++) {
         const Choice& c = r.plan.choices[i];
         fmt::print("\n{:<15} {}\n", c.fact->name, c.fact->tells);
-        if (c.taken != nullptr)
+        if (c.off)
+            fmt::print("  off without {}\n", c.fact->option);
+        else if (c.taken != nullptr)
             fmt::print("  {:<12} {}\n", name_of(c.taken->mechanism), hooks_of(*c.taken));
         else
             fmt::print("  {}\n", c.disabled ? "disabled" : "nothing attaches");
@@ -102,6 +104,8 @@ void print_json(const Report& r)
             for (const Hook& h : c.taken->hooks)
                 hooks.push_back({{"kind", name_of(h.kind)}, {"symbol", h.symbol}});
         }
+        if (c.off)
+            fact["off_without"] = c.fact->option;
         if (!c.loses().empty())
             fact["lost"] = c.loses();
         for (const Way& way : r.ways[i])

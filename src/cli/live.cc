@@ -15,6 +15,7 @@
 #include "say.h"
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
+#include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/owners.h"
 #include "tcpsaga/port_use.h"
@@ -181,7 +182,7 @@ void tell_summary(const event::Summary& s, const Plan& plan)
 {
     std::string without;
     for (const Choice& c : plan.choices)
-        if (c.taken == nullptr)
+        if (c.taken == nullptr && !c.off)
             without += (without.empty() ? "" : ", ") + std::string(c.fact->name);
     if (!without.empty())
         say("without {}", without);
@@ -215,6 +216,7 @@ struct Session {
     CounterReading at_start;
     Output& out;
     std::unique_ptr<Sink> presenter = make_presenter(options, out);
+    KernelSymbols symbols{};
     Limit limit{*presenter, out, options.count};
     PortCounter port_counter{limit};
     Correlator correlator{correlator_config(), port_counter};
@@ -227,7 +229,7 @@ struct Session {
 
     static std::uint64_t now() { return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)); }
 
-    [[nodiscard]] Correlator::Config correlator_config() const
+    [[nodiscard]] Correlator::Config correlator_config()
     {
         Correlator::Config c;
         c.capacity = options.max_connections;
@@ -237,6 +239,8 @@ struct Session {
         c.infer_births = plan.of(FactId::child).is(Mechanism::tracepoint);
         c.filter = options.filter;
         c.reset_reasons = kernel.enum_names("sk_rst_reason", "SK_RST_REASON_");
+        c.drop_reasons = kernel.enum_names("skb_drop_reason", "SKB_DROP_REASON_");
+        c.place_of = [this](std::uint64_t address) { return symbols.place_of(address); };
         return c;
     }
 
@@ -352,6 +356,7 @@ struct Session {
         poll_listeners(true);
         correlator.settle(tracer.listener_totals(), now());
         correlator.settle(tracer.netns_totals());
+        correlator.settle(tracer.drop_totals(), now());
         end.after = read_all_counters(options.filter.netns);
         event::Summary s = correlator.summary();
         s.final = final;

@@ -19,7 +19,7 @@ constexpr int usage_error = 2;
 const std::vector<std::string> kinds{
     "listen",     "unlisten",     "connect",        "connect_error", "state",        "accept",
     "time_wait",  "reset",        "close",          "overflow",      "accept_error", "retransmit",
-    "bind_error", "listen_error", "synack_timeout", "stuck"};
+    "bind_error", "listen_error", "synack_timeout", "stuck",         "drop"};
 const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
                                       "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
                                       "LAST_ACK",    "LISTEN",    "CLOSING"};
@@ -110,6 +110,10 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
         ->delimiter(',')
         ->type_name("NAME")
         ->group(group);
+    app.add_flag_callback(
+           "--drops", [&o] { o.wish.asked = {"drop"}; },
+           "tell of TCP packets that the kernel drops, with reason and place")
+        ->group(group);
     app.add_option("--btf", o.btf, "BTF of this kernel from a file, where /sys/kernel/btf has none")
         ->check(CLI::ExistingFile)
         ->type_name("FILE")
@@ -137,8 +141,9 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
                    "sockets kept in memory (1048576); past it the stalest is dropped and counted")
         ->check(CLI::PositiveNumber)
         ->type_name("N");
-    app.add_option("--overflow-rate", o.overflow_rate,
-                   "overflow events per listener, kind and second (100); the rest is in n")
+    app.add_option(
+           "--overflow-rate", o.overflow_rate,
+           "overflow events per listener, kind and second (100), drops alike; the rest is in n")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
     app.add_option("--stuck", o.stuck_s,
@@ -179,6 +184,8 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
+    if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
+        return Error{"nothing is told of", "--event drop", 0, "add --drops"};
     return check(o.filter);
 }
 

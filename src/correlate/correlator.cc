@@ -54,6 +54,8 @@ void Correlator::consume(std::span<const std::byte> bytes)
         return on_synack_timeout(*h);
     case TS_RETRANSMIT:
         return on_retransmit(as<ts_retransmit>(*h));
+    case TS_DROP:
+        return on_drop(as<ts_drop>(*h));
     case TS_RESET:
         return on_reset(as<ts_reset>(*h));
     case TS_ACCEPT_ERROR:

@@ -31,6 +31,7 @@ struct KindName {
     std::string_view operator()(const event::Overflow&) const { return "overflow"; }
     std::string_view operator()(const event::Reset&) const { return "reset"; }
     std::string_view operator()(const event::Retransmit&) const { return "retransmit"; }
+    std::string_view operator()(const event::Drop&) const { return "drop"; }
     std::string_view operator()(const event::Close&) const { return "close"; }
     std::string_view operator()(const event::Stuck&) const { return "stuck"; }
     std::string_view operator()(const event::Lost&) const { return "lost"; }

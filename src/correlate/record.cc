@@ -23,6 +23,8 @@ std::size_t size_of(std::uint8_t kind)
         return sizeof(ts_accept_error);
     case TS_RETRANSMIT:
         return sizeof(ts_retransmit);
+    case TS_DROP:
+        return sizeof(ts_drop);
     case TS_RESET:
         return sizeof(ts_reset);
     case TS_CONNECT:

@@ -106,6 +106,12 @@ struct Keys {
         if (e.err != 0)
             name("errno", errno_name(e.err));
     }
+    void operator()(const event::Drop& e) const
+    {
+        name("reason", e.reason);
+        name("place", e.place);
+        number("n", e.n);
+    }
     void operator()(const event::Close& e) const
     {
         number("tx_bytes", e.tx_bytes);
@@ -207,6 +213,8 @@ struct Keys {
         number("overflows", e.overflows);
         number("accept_errors", e.accept_errors);
         number("connect_errors", e.connect_errors);
+        if (e.drops != 0) // only with --drops
+            number("drops", e.drops);
         number("retransmits", e.retransmits);
         number("time_wait_in", e.time_wait_in);
         number("time_wait_out", e.time_wait_out);
@@ -254,6 +262,11 @@ private:
     void connection(const Keys& keys, const Connection& c, const event::Payload& what)
     {
         auto& to = out_.buffer();
+        if (c.id != 0)
+            keys.number("conn", c.id);
+        keys.number("netns", c.tuple.netns);
+        if (c.family == 0)
+            return;
         std::array<char, 46> local{};
         std::array<char, 46> remote{};
         const auto text_of = [](std::array<char, 46>& text, const Address& a) {
@@ -262,9 +275,7 @@ private:
         };
         const auto laddr = text_of(local, c.tuple.local.addr);
         const auto raddr = text_of(remote, c.tuple.remote.addr);
-        fmt::format_to(keys.out,
-                       FMT_COMPILE(R"(,"conn":{},"netns":{},"family":"ipv{}","laddr":"{}")"), c.id,
-                       c.tuple.netns, c.family, laddr);
+        fmt::format_to(keys.out, FMT_COMPILE(R"(,"family":"ipv{}","laddr":"{}")"), c.family, laddr);
         if (c.tuple.local.port != 0)
             keys.number("lport", c.tuple.local.port);
         if (c.tuple.remote.port != 0) { // a listener has no peer

@@ -131,6 +131,15 @@ struct Detail {
                            e.segments != 1 ? fmt::format(", {} segments", e.segments) : "",
                            e.err != 0 ? ", not sent: " + errno_name(e.err) : "");
     }
+    std::string operator()(const event::Drop& e) const
+    {
+        std::string text = e.reason;
+        if (!e.place.empty())
+            text += (text.empty() ? "at " : " at ") + e.place;
+        if (e.n != 1)
+            text += fmt::format("{}{} packets", text.empty() ? "" : ", ", e.n);
+        return text;
+    }
     std::string operator()(const event::Close& e) const
     {
         return fmt::format("{}{}, tx {} rx {} bytes{}{}", name_of(e.end),
@@ -227,20 +236,21 @@ public:
                          std::holds_alternative<event::Stuck>(e.what) ||
                          std::holds_alternative<event::Overflow>(e.what) ||
                          std::holds_alternative<event::AcceptError>(e.what) ||
-                         std::holds_alternative<event::Retransmit>(e.what) || e.conn == nullptr;
+                         std::holds_alternative<event::Retransmit>(e.what) ||
+                         std::holds_alternative<event::Drop>(e.what) || e.conn == nullptr;
         std::string arrow = "  ";
         if (e.conn != nullptr && e.conn->role == Role::client)
             arrow = "->";
         else if (e.conn != nullptr && e.conn->role == Role::server &&
                  e.conn->tuple.remote.port != 0)
             arrow = "<-";
-        line(fmt::format("{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
-                         bad ? red(kind) : kind,
-                         e.conn != nullptr ? endpoint(e.conn->tuple.local) : "", arrow,
-                         e.conn != nullptr && e.conn->tuple.remote.port != 0
-                             ? endpoint(e.conn->tuple.remote)
-                             : "",
-                         std::visit(Detail{}, e.what)));
+        line(fmt::format(
+            "{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
+            bad ? red(kind) : kind,
+            e.conn != nullptr && e.conn->family != 0 ? endpoint(e.conn->tuple.local) : "", arrow,
+            e.conn != nullptr && e.conn->tuple.remote.port != 0 ? endpoint(e.conn->tuple.remote)
+                                                                : "",
+            std::visit(Detail{}, e.what)));
     }
 };
 

@@ -31,7 +31,7 @@ const Ran& checked(const std::string& wish)
     static std::map<std::string, Ran> said;
     const auto [at, is_new] = said.try_emplace(wish);
     if (is_new) {
-        std::vector<std::string> command{tcpsaga_path(), "check", "--json"};
+        std::vector<std::string> command{tcpsaga_path(), "check", "--json", "--drops"};
         if (!wish.empty())
             command.insert(command.end(), {"--attach", wish});
         at->second = run(command);

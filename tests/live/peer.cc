@@ -5,6 +5,8 @@
  *
  * peer serve ADDR PORT [COUNT]
  *     accept, read a byte, write a byte, read to the end, close; ends after COUNT.
+ * peer late ADDR PORT
+ *     serve one, closing so late that the peer's FIN_WAIT2 has outlived its socket.
  * peer storm ADDR PORT COUNT
  *     connect, write a byte, read a byte, close; COUNT times.
  * peer hold ADDR PORT BACKLOG
@@ -122,6 +124,16 @@ int serve(const char* addr, int port, long count)
         exchange_as_server(fd);
     }
     return 0;
+}
+
+int serve_late(const char* addr, int port)
+{
+    const int fd = accept(announce(addr, port), nullptr, nullptr);
+    char byte = 0;
+    if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 0)
+        die("exchange");
+    usleep(300'000); // past a delayed ACK
+    return close(fd);
 }
 
 int hold(const char* addr, int port, int backlog)
@@ -493,6 +505,8 @@ int main(int argc, char** argv)
     const std::string what = argc > 1 ? argv[1] : "";
     if (what == "serve" && argc >= 4)
         return serve(argv[2], std::atoi(argv[3]), argc > 4 ? std::atol(argv[4]) : 0);
+    if (what == "late" && argc == 4)
+        return serve_late(argv[2], std::atoi(argv[3]));
     if (what == "storm" && argc == 5)
         return storm(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
     if (what == "hold" && argc == 5)

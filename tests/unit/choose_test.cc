@@ -37,6 +37,16 @@ Prober refusing(const Programs& programs)
 
 const Prober anything_goes = refusing({});
 
+/// A wish for every fact, also for those that are off without their option.
+Wish wish_of(std::optional<Mechanism> preferred, std::vector<std::string> disabled = {})
+{
+    Wish wish{preferred, std::move(disabled), {}};
+    for (const Fact& f : facts())
+        if (!f.option.empty())
+            wish.asked.emplace_back(f.name);
+    return wish;
+}
+
 Plan chosen(const Wish& wish, const Prober& prober)
 {
     auto plan = choose(wish, prober);
@@ -105,7 +115,7 @@ TEST_P(choice_of, takes_the_first_that_attaches_of_every_combination)
             if ((set >> i & 1U) != 0)
                 refused.insert(programs[i]);
         for (const auto preferred : preferences) {
-            const Plan plan = chosen({preferred, {}}, refusing(refused));
+            const Plan plan = chosen(wish_of(preferred), refusing(refused));
             expect_choice(plan.of(fact.id), preferred, refused);
             ASSERT_FALSE(HasFatalFailure())
                 << "preferred " << (preferred ? name_of(*preferred) : "auto") << ", refused "
@@ -117,7 +127,7 @@ TEST_P(choice_of, takes_the_first_that_attaches_of_every_combination)
 TEST_P(choice_of, is_nothing_when_disabled)
 {
     const Fact& fact = *GetParam();
-    const Plan plan = chosen({{}, {std::string(fact.name)}}, anything_goes);
+    const Plan plan = chosen(wish_of({}, {std::string(fact.name)}), anything_goes);
     for (const Choice& c : plan.choices) {
         EXPECT_EQ(c.disabled, c.fact == &fact) << c.fact->name;
         EXPECT_EQ(c.taken == nullptr, c.fact == &fact) << c.fact->name;
@@ -141,7 +151,7 @@ TEST_P(choice_of, a_disabled_fact_is_not_probed)
             for (const Alternative& a : other.alternatives)
                 if (!a.hooks.empty())
                     of_others.insert(a.hooks[0].program);
-    (void)chosen({{}, {std::string(fact.name)}}, probe);
+    (void)chosen(wish_of({}, {std::string(fact.name)}), probe);
     for (const std::string_view program : asked)
         EXPECT_TRUE(of_others.contains(program)) << program;
 }
@@ -220,7 +230,7 @@ TEST(attach_table, a_return_probe_comes_with_its_entry)
 
 TEST(attach_table, loses_nothing_where_everything_attaches)
 {
-    for (const Choice& c : chosen({}, anything_goes).choices) {
+    for (const Choice& c : chosen(wish_of({}), anything_goes).choices) {
         EXPECT_EQ(c.taken, &c.fact->alternatives[0]) << c.fact->name;
         EXPECT_EQ(c.loses(), "") << c.fact->name;
     }
@@ -231,7 +241,7 @@ TEST(attach_table, loses_nothing_where_everything_attaches)
 TEST(wish, prefers_a_mechanism_where_there_is_one)
 {
     for (const auto m : {Mechanism::trampoline, Mechanism::kprobe, Mechanism::tracepoint})
-        for (const Choice& c : chosen({m, {}}, anything_goes).choices) {
+        for (const Choice& c : chosen(wish_of(m), anything_goes).choices) {
             const auto& ways = c.fact->alternatives;
             const auto it = std::ranges::find(ways, m, &Alternative::mechanism);
             EXPECT_EQ(c.taken, it != ways.end() ? &*it : &ways[0])
@@ -256,7 +266,7 @@ TEST(wish, to_disable_an_unknown_hook_is_refused_with_the_names)
 
 TEST(wish, to_disable_several)
 {
-    const Plan plan = chosen({{}, {"accept", "time_wait_turn"}}, anything_goes);
+    const Plan plan = chosen(wish_of({}, {"accept", "time_wait_turn"}), anything_goes);
     for (const Choice& c : plan.choices)
         EXPECT_EQ(c.disabled, c.fact->name == "accept" || c.fact->name == "time_wait_turn")
             << c.fact->name;
@@ -264,7 +274,9 @@ TEST(wish, to_disable_several)
 
 TEST(wish, on_a_kernel_that_gives_nothing)
 {
-    const Plan plan = chosen({}, [](const Hook&) -> Status { return Error{"no", "", EPERM, ""}; });
+    const Plan plan = chosen(wish_of({}), [](const Hook&) -> Status {
+        return Error{"no", "", EPERM, ""};
+    });
     for (const Choice& c : plan.choices) {
         const bool needs_none =
             std::ranges::any_of(c.fact->alternatives, [](auto& a) { return a.hooks.empty(); });
@@ -275,6 +287,29 @@ TEST(wish, on_a_kernel_that_gives_nothing)
     }
     EXPECT_TRUE(plan.hooks().empty());
     EXPECT_EQ(plan.title(), "0 hooks");
+}
+
+// A fact with an option is neither tried nor missed without it, disabled or not.
+TEST(wish, not_to_have_what_has_an_option)
+{
+    Programs asked;
+    const Prober probe = [&](const Hook& h) -> Status {
+        asked.insert(h.program);
+        return Nothing{};
+    };
+    for (const std::vector<std::string>& disabled : {std::vector<std::string>{}, {"drop"}}) {
+        const Plan plan = chosen({{}, disabled, {}}, probe);
+        for (const Choice& c : plan.choices) {
+            EXPECT_EQ(c.off, c.fact->id == FactId::drop) << c.fact->name;
+            EXPECT_EQ(c.taken == nullptr, c.off) << c.fact->name;
+            EXPECT_FALSE(c.disabled) << c.fact->name;
+            EXPECT_EQ(c.loses(), "") << c.fact->name;
+        }
+        EXPECT_FALSE(plan.of(FactId::drop).hooked());
+    }
+    for (const std::string_view program : programs_of(facts().back()))
+        EXPECT_FALSE(asked.contains(program)) << program;
+    EXPECT_TRUE(chosen(wish_of({}), anything_goes).of(FactId::drop).hooked());
 }
 
 // ---- the plan -----------------------------------------------------------------------------------
@@ -298,7 +333,7 @@ Plan plan_of(std::vector<const Alternative*> taken)
 {
     Plan plan;
     for (const Alternative* a : taken)
-        plan.choices.push_back({&a_fact, a, {}, false});
+        plan.choices.push_back({&a_fact, a, {}, false, false});
     return plan;
 }
 
@@ -334,17 +369,17 @@ TEST(plan, title_of_several)
 TEST(plan, title_counts_what_is_loaded)
 {
     for (const auto preferred : preferences) {
-        const Plan plan = chosen({preferred, {}}, anything_goes);
+        const Plan plan = chosen(wish_of(preferred), anything_goes);
         EXPECT_THAT(plan.title(), HasSubstr(std::to_string(plan.hooks().size()) + " hooks"));
     }
 }
 
 TEST(plan, title_names_what_is_used)
 {
-    EXPECT_THAT(chosen({}, anything_goes).title(), ::testing::StartsWith("trampoline"));
-    EXPECT_THAT(chosen({Mechanism::kprobe, {}}, anything_goes).title(),
+    EXPECT_THAT(chosen(wish_of({}), anything_goes).title(), ::testing::StartsWith("trampoline"));
+    EXPECT_THAT(chosen(wish_of(Mechanism::kprobe), anything_goes).title(),
                 ::testing::StartsWith("kprobe"));
-    EXPECT_THAT(chosen({Mechanism::tracepoint, {}}, anything_goes).title(),
+    EXPECT_THAT(chosen(wish_of(Mechanism::tracepoint), anything_goes).title(),
                 HasSubstr("tracepoint"));
 }
 

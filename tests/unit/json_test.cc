@@ -61,19 +61,38 @@ const std::map<std::string, Keys> own_keys{
       "polled", "poll_ms"}},
     {"reset", {"dir", "reason"}},
     {"retransmit", {"what", "nth", "segments", "errno"}},
+    {"drop", {"reason", "place", "n"}},
     {"close",
      {"tx_bytes", "rx_bytes", "duration_us", "established_us", "handshake_us", "accept_wait_us",
       "srtt_us", "retransmits", "closed_by", "end", "why", "seen_start"}},
     {"lost", {"n", "where"}},
-    {"summary", {"opens",         "births",          "accepts",
-                 "closes",        "alive",           "events",
-                 "lost",          "lost_ring",       "lost_table",
-                 "lost_output",   "lost_missed",     "overflows",
-                 "accept_errors", "connect_errors",  "retransmits",
-                 "time_wait_in",  "time_wait_out",   "time_wait_overflows",
-                 "bind_errors",   "synack_timeouts", "time_wait_alive",
-                 "time_waits",    "final",           "listeners",
-                 "audit"}},
+    {"summary",
+     {"opens",
+      "births",
+      "accepts",
+      "closes",
+      "alive",
+      "events",
+      "lost",
+      "lost_ring",
+      "lost_table",
+      "lost_output",
+      "lost_missed",
+      "overflows",
+      "accept_errors",
+      "drops",
+      "connect_errors",
+      "retransmits",
+      "time_wait_in",
+      "time_wait_out",
+      "time_wait_overflows",
+      "bind_errors",
+      "synack_timeouts",
+      "time_wait_alive",
+      "time_waits",
+      "final",
+      "listeners",
+      "audit"}},
 };
 
 TEST(json, has_every_kind_of_event)
@@ -150,8 +169,9 @@ TEST(json, has_the_keys_that_every_event_has)
                         "[0-9][0-9]Z"));
         if (e.at("event") == "lost" || e.at("event") == "summary")
             continue;
-        for (const char* key : {"conn", "netns", "family", "laddr"})
-            EXPECT_TRUE(e.contains(key)) << key << " in " << e;
+        EXPECT_TRUE(e.contains("netns")) << e;
+        for (const char* key : {"conn", "family", "laddr"}) // a packet may be nobody's
+            EXPECT_TRUE(e.contains(key) || e.at("event") == "drop") << key << " in " << e;
     }
 }
 
@@ -316,6 +336,49 @@ TEST(json, tells_a_reset)
     EXPECT_EQ(events.at(0).at("reason"), "TCP_TIMEOUT");
     EXPECT_EQ(events.at(1).at("dir"), "received");
     EXPECT_FALSE(events.at(1).contains("reason"));
+}
+
+std::vector<json> drops_of(const std::function<void(Correlator&)>& run)
+{
+    auto all = parsed(render(make_json, plain(), [&](Sink& sink) {
+        Correlator::Config config;
+        config.drop_reasons = {"SKB_NOT_DROPPED_YET", "NO_SOCKET"};
+        config.place_of = [](std::uint64_t at) { return at == place_a ? "tcp_v4_rcv+0x1a0" : ""; };
+        Correlator c(config, sink);
+        run(c);
+    }));
+    std::erase_if(all, [](const json& e) { return e.at("event") != "drop"; });
+    return all;
+}
+
+TEST(json, tells_a_drop_of_nobodys_packet)
+{
+    const json e = drops_of([](Correlator& c) { tell(c, 1ms, server().drop(1, 2)); }).at(0);
+    EXPECT_EQ(e, json::parse(R"({"v":1,"ts":"2023-11-14T22:13:20.001000000Z","event":"drop",
+        "host":"web1","netns":4026531840,"family":"ipv4","laddr":"10.0.0.2","lport":80,
+        "raddr":"10.0.0.1","rport":40000,"community_id":"1:3k1SoWXs/FltHw2aBCgUTgbDQF4=",
+        "reason":"NO_SOCKET","place":"tcp_v4_rcv+0x1a0","n":2})"));
+}
+
+TEST(json, tells_a_drop_of_a_connections_packet)
+{
+    const json e = drops_of([](Correlator& c) {
+                       tell(c, 1ms, client().connect().by(curl));
+                       tell(c, 2ms, client().drop(TS_NO_REASON, 1, place_b));
+                   }).at(0);
+    EXPECT_EQ(e.at("conn"), 1);
+    EXPECT_EQ(e.at("role"), "client");
+    EXPECT_EQ(e.at("pid"), curl.pid);
+    EXPECT_FALSE(e.contains("reason"));
+    EXPECT_FALSE(e.contains("place"));
+}
+
+TEST(json, a_drop_that_stands_for_several_has_no_ends)
+{
+    const DropTotals totals{{place_a, 7, 1}, {9, 0, 0}};
+    const json e = drops_of([&](Correlator& c) { c.settle({&totals, 1}, 1'000'000); }).at(0);
+    EXPECT_EQ(e, json::parse(R"({"v":1,"ts":"2023-11-14T22:13:20.001000000Z","event":"drop",
+        "host":"web1","netns":7,"reason":"NO_SOCKET","place":"tcp_v4_rcv+0x1a0","n":9})"));
 }
 
 TEST(json, names_the_error)

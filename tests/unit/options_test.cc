@@ -175,6 +175,12 @@ TEST_P(live_arguments, choose_hooks)
     EXPECT_EQ(live({"--btf", "/proc/self/status"}).btf, "/proc/self/status");
 }
 
+TEST_P(live_arguments, ask_for_drops)
+{
+    EXPECT_THAT(live({}).wish.asked, ::testing::IsEmpty());
+    EXPECT_THAT(live({"--drops"}).wish.asked, ElementsAre("drop"));
+}
+
 INSTANTIATE_TEST_SUITE_P(of, live_arguments, ::testing::Values("trace", "life"),
                          [](const auto& info) { return info.param; });
 
@@ -198,6 +204,7 @@ TEST(arguments, every_kind_and_state_can_be_chosen)
                              "time_wait", "reset", "close", "overflow", "accept_error",
                              "retransmit", "bind_error", "listen_error", "synack_timeout"})
         EXPECT_THAT(options({"--event", kind}).kinds, ElementsAre(kind));
+    EXPECT_THAT(options({"--drops", "--event", "drop"}).kinds, ElementsAre("drop"));
     for (const char* state : {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",
                               "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"})
         EXPECT_THAT(options({"--state", state}).states, ElementsAre(state));
@@ -315,8 +322,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"--summary", "0"}, "--summary"}, Wrong{{"--summary", "nan"}, "--summary"},
         Wrong{{"check", "--summary", "1"}, "--summary"},
         Wrong{{"check", "--no-snapshot"}, "--no-snapshot"}, Wrong{{"--audit", "lax"}, "lax"},
-        Wrong{{"--audit"}, "--audit"}, Wrong{{"check", "--audit", "strict"}, "--audit"},
-        Wrong{{"-o"}, "-o"}));
+        Wrong{{"--event", "drop"}, "add --drops"}, Wrong{{"--audit"}, "--audit"},
+        Wrong{{"check", "--audit", "strict"}, "--audit"}, Wrong{{"-o"}, "-o"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {

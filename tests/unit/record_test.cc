@@ -34,7 +34,7 @@ const std::map<int, std::size_t> sizes{
     {TS_TIME_WAIT_TURN, 88}, {TS_TIME_WAIT_OUT, 88},  {TS_RESET, 96},
     {TS_OVERFLOW, 112},      {TS_ACCEPT_ERROR, 120},  {TS_TIME_WAIT_FULL, 88},
     {TS_RETRANSMIT, 104},    {TS_CONNECT_ERROR, 88},  {TS_BIND_ERROR, 88},
-    {TS_LISTEN_ERROR, 88},   {TS_SYNACK_TIMEOUT, 88},
+    {TS_LISTEN_ERROR, 88},   {TS_SYNACK_TIMEOUT, 88}, {TS_DROP, 112},
 };
 
 TEST(decode, every_kind_of_its_size_or_longer)
@@ -104,6 +104,12 @@ TEST(record, carries_what_its_kind_does)
     EXPECT_EQ(as<ts_queue>(*h).listener, 3U);
     EXPECT_EQ(as<ts_queue>(*h).acceptq, 4U);
     EXPECT_EQ(as<ts_queue>(*h).acceptq_max, 5U);
+    auto drop = client().drop(5, 7, 0xffffffff81000010);
+    h = decode(drop.bytes());
+    ASSERT_NE(h, nullptr);
+    EXPECT_EQ(as<ts_drop>(*h).reason, 5U);
+    EXPECT_EQ(as<ts_drop>(*h).total, 7U);
+    EXPECT_EQ(as<ts_drop>(*h).location, 0xffffffff81000010U);
     auto reset = client().reset(State::established, true, 9);
     h = decode(reset.bytes());
     ASSERT_NE(h, nullptr);

@@ -77,6 +77,10 @@ struct Brief {
         return fmt::format("retransmit {} {} of {}{}", name_of(e.what), e.nth, e.segments,
                            e.err != 0 ? fmt::format(" err={}", e.err) : "");
     }
+    std::string operator()(const event::Drop& e) const
+    {
+        return fmt::format("drop {} {} n={}", e.reason, e.place, e.n);
+    }
     std::string operator()(const event::Close& e) const
     {
         return fmt::format("close {}{}{} tx={} rx={}", name_of(e.end), e.why.empty() ? "" : " ",

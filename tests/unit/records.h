@@ -24,6 +24,10 @@ constexpr std::uint32_t init_netns = 4026531840;
 constexpr std::uint64_t address_a = 0xffff888012340000;
 constexpr std::uint64_t address_b = 0xffff888012350000;
 
+/// Of the kernel's code.
+constexpr std::uint64_t place_a = 0xffffffff81a2b3c0;
+constexpr std::uint64_t place_b = 0xffffffff81a2b4d0;
+
 inline Address ip(std::string_view text)
 {
     return parse_cidr(text)->addr;
@@ -230,6 +234,17 @@ public:
         r.raw.synq = 7;
         r.raw.acceptq = 129;
         r.raw.acceptq_max = 128;
+        return r;
+    }
+    /// A packet of this socket's, or what would be one.
+    [[nodiscard]] Record<ts_drop> drop(std::uint32_t why, std::uint64_t total,
+                                       std::uint64_t location = place_a) const
+    {
+        auto r = make<ts_drop>(TS_DROP, State::none, State::none);
+        r.head().id = 0;
+        r.raw.reason = why;
+        r.raw.total = total;
+        r.raw.location = location;
         return r;
     }
     [[nodiscard]] Record<ts_accept_error> accept_error(int err, std::uint64_t total,

@@ -180,6 +180,17 @@ void a_listener_that_is_polled(Correlator& to)
     }
 }
 
+/// One of a connection, some of nobody's, and what no record told.
+void drops(Correlator& to)
+{
+    tell(to, 13ms, Socket().id(72).connect().by(curl));
+    tell(to, 13ms, Socket().drop(1, 1));
+    tell(to, 13ms, Socket().local("2001:db8::2", 81).remote("2001:db8::9", 40009).drop(2, 3));
+    tell(to, 13ms, Socket().drop(TS_NO_REASON, 1, place_b));
+    const DropTotals totals{{place_a, init_netns, 2}, {9, 0, 0}};
+    to.settle({&totals, 1}, 14'000'000);
+}
+
 } // namespace
 
 TempDir::TempDir()
@@ -263,6 +274,8 @@ void tell_everything(Sink& to)
 {
     Correlator::Config config;
     config.reset_reasons = {"NOT_SPECIFIED", "TCP_ABORT_ON_CLOSE"};
+    config.drop_reasons = {"SKB_NOT_DROPPED_YET", "SOCKET_BACKLOG", "NO_SOCKET"};
+    config.place_of = [](std::uint64_t at) { return at == place_a ? "tcp_v4_rcv+0x1a0" : ""; };
     Correlator full(config, to);
     a_listener(full);
     a_process_that_exits(full);
@@ -275,6 +288,7 @@ void tell_everything(Sink& to)
     from_before_us(full);
     ends_of_time_wait(full);
     an_overload(full);
+    drops(full);
     time_waits_that_last(full);
     a_connect_without_port(to);
     full.lost(3, event::LostWhere::ring, 14'000'000);

@@ -179,6 +179,23 @@ TEST(trace, tells_a_full_queue)
               "syn queue full at syn: drop (max_syn_backlog), 2 packets");
 }
 
+TEST(trace, tells_a_drop)
+{
+    EXPECT_EQ(detail_of(event::Drop{"NO_SOCKET", "tcp_v4_rcv+0x91", 1}),
+              "NO_SOCKET at tcp_v4_rcv+0x91");
+    EXPECT_EQ(detail_of(event::Drop{"", "tcp_v4_rcv+0x91", 2}), "at tcp_v4_rcv+0x91, 2 packets");
+    EXPECT_EQ(detail_of(event::Drop{"NO_SOCKET", "", 3}), "NO_SOCKET, 3 packets");
+    EXPECT_EQ(detail_of(event::Drop{"", "", 4}), "4 packets");
+}
+
+TEST(trace, a_drop_that_stands_for_several_has_no_ends)
+{
+    const DropTotals totals{{place_a, init_netns, TS_NO_REASON}, {9, 0, 0}};
+    const auto text = lines(make_trace, [&](Correlator& c) { c.settle({&totals, 1}, 1'000'000); });
+    EXPECT_THAT(words(text.back()),
+                ElementsAre("22:13:20.001000", "-", "-", "drop", "9", "packets"));
+}
+
 TEST(trace, tells_an_accept_that_failed)
 {
     EXPECT_EQ(detail_of(event::AcceptError{EMFILE, 1024, 5, 128, 1}),

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+/* Every TCP socket that there is now. */
+#include <cstdint>
+#include <vector>
+
+#include "tcpsaga/connection.h"
+
+namespace tcpsaga {
+
+/// What a socket waits for (inet_diag's idiag_timer): as netstat -o, `on` is retransmission.
+enum class SocketTimer : std::uint8_t { off, on, keepalive, time_wait, persist };
+
+/// A descriptor that names a socket.
+struct Holder {
+    Process process; ///< from: snapshot
+    int fd = -1;
+};
+
+struct SocketRow {
+    Tuple tuple;             ///< a listener's remote is unspecified
+    std::uint8_t family = 4; ///< or 6; v4-mapped is 4
+    State state = State::none; ///< new_syn_recv: a request, of its listener's namespace
+    std::uint64_t cookie = 0;  ///< shown as `conn`
+    std::uint64_t inode = 0;   ///< as /proc/PID/fd links name it; 0 = nobody's
+    std::uint32_t uid = 0;
+    std::vector<Holder> holders; ///< by pid and fd
+    std::uint32_t rx_queue = 0;  ///< bytes not read; a listener's: children not accepted
+    std::uint32_t tx_queue = 0;  ///< bytes not acknowledged; a listener's: the limit of these
+    SocketTimer timer = SocketTimer::off;
+    std::uint32_t timer_ms = 0; ///< until it fires
+    std::uint8_t retries = 0;   ///< retransmissions, or probes, in a row
+    std::uint64_t tx_bytes = 0; ///< payload: acknowledged by, received from the peer
+    std::uint64_t rx_bytes = 0;
+    std::uint32_t rtt_us = 0; ///< smoothed
+    std::uint32_t retransmits = 0;
+};
+
+/// The sockets of these namespaces (by inode; empty = every one that a process lives in), each
+/// namespace in one pass, with who holds them. What may not be looked at is left out.
+std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns);
+
+} // namespace tcpsaga
