@@ -74,6 +74,8 @@ INLINE __u8 close_detail(enum access how, struct sock *sk, struct tcp_sock *tp)
         detail |= TS_KEEPALIVE;
     if (GET(how, tp, inet_conn.icsk_user_timeout))
         detail |= TS_USER_TIMEOUT;
+    if ((int)GET(how, tp, linger2) < 0)
+        detail |= TS_LINGER2;
     return detail;
 }
 

@@ -115,6 +115,7 @@ struct tcp_sock {
     __u32 total_retrans;
     __u64 bytes_acked;
     __u64 bytes_received;
+    int linger2;
 };
 
 struct inet_timewait_sock {

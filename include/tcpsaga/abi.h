@@ -53,6 +53,7 @@ enum ts_close_detail {
     TS_ORPHAN = 1 << 2,       /* no process has it any more (SOCK_DEAD) */
     TS_KEEPALIVE = 1 << 3,    /* SO_KEEPALIVE */
     TS_USER_TIMEOUT = 1 << 4, /* TCP_USER_TIMEOUT */
+    TS_LINGER2 = 1 << 5,      /* TCP_LINGER2 below 0: no FIN_WAIT2 after close() */
 };
 
 /* Why a small socket went, in ts_head::detail. */

@@ -74,6 +74,7 @@ public:
     struct Config {
         std::size_t capacity = std::size_t{1} << 20; ///< sockets; past it the stalest goes
         bool time_wait_exit_seen = true;             ///< a hook tells when a TIME_WAIT socket ends
+        bool time_wait_seen = true;     ///< a hook tells when a TIME_WAIT socket begins
         bool connect_error_seen = true; ///< a hook tells of connects whose SYN never left
         bool accept_seen = true;        ///< a hook tells of accept()
         bool infer_births = false;      ///< a child may be known by its first state change only
@@ -101,6 +102,10 @@ public:
                    std::uint64_t poll_ms);
     /// Tells, once each, of connections that a process holds in CLOSE_WAIT or FIN_WAIT2 for longer.
     void tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns);
+    /// True when the next record may change what is to be told of the last ones; tell_held_back()
+    /// tells of them now. Otherwise the first record that comes a millisecond later does.
+    [[nodiscard]] bool holds_back() const { return held_id_ != 0; }
+    void tell_held_back() { release(); }
     /// Tells how many sockets were forgotten for want of room since the last call.
     void tell_evictions(std::uint64_t ts_ns);
     /// Counts so far. `events` counts what was passed to the sink.
@@ -153,6 +158,11 @@ private:
     void note_closed(const ts_head& h);
     [[nodiscard]] bool closed_before(const ts_head& h) const;
     void forget(const Connection& c);
+    void hold_back(const Connection& c, const ts_head& h);
+    [[nodiscard]] bool holds_back(const Connection& c) const;
+    void release_after(std::uint64_t ts_ns);
+    void release();
+    bool sent_after_close(const ts_head& h, const event::Reset& reset);
     void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
 
     event::ListenerSummary& listener_of(const Connection& child);
@@ -172,6 +182,16 @@ private:
     std::map<SocketKey, std::array<std::uint64_t, TS_LIMITED_KINDS>> told_; ///< of each kind
     std::map<std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>, std::uint64_t>
         told_drops_; ///< by place, namespace and reason
+    struct HeldBack {
+        std::uint64_t ts_ns;
+        Connection connection;
+        Process actor;
+        event::Payload what;
+    };
+    std::vector<HeldBack> held_back_; ///< of one socket
+    SocketKey held_for_{};
+    std::uint64_t held_id_ = 0; ///< its Connection::id, 0 = nothing is held back
+    std::uint64_t held_since_ = 0;
     std::array<SocketKey, 64> closed_lately_{};
     std::size_t next_closed_ = 0;
     std::map<SocketKey, std::uint32_t> polled_; ///< sk_drops at the last look

@@ -234,6 +234,7 @@ struct Session {
         Correlator::Config c;
         c.capacity = options.max_connections;
         c.time_wait_exit_seen = plan.of(FactId::time_wait_exit).hooked();
+        c.time_wait_seen = plan.of(FactId::time_wait).hooked();
         c.connect_error_seen = plan.of(FactId::connect_error).hooked();
         c.accept_seen = plan.of(FactId::accept).hooked();
         c.infer_births = plan.of(FactId::child).is(Mechanism::tracepoint);
@@ -256,6 +257,8 @@ struct Session {
             return !limit.reached() && out.health() == Output::Health::good;
         };
         auto status = tracer.poll(timeout_ms, on_record);
+        if (correlator.holds_back())
+            correlator.tell_held_back();
         poll_listeners(false);
         tell_stuck();
         tell_losses();

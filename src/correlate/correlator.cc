@@ -28,6 +28,7 @@ void Correlator::consume(std::span<const std::byte> bytes)
         malformed_++;
         return;
     }
+    release_after(h->ts_ns);
     switch (h->kind) {
     case TS_STATE:
         return on_state(as<ts_state>(*h));
@@ -141,7 +142,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     const State from = old_of(h);
     State held = c.held;
     const bool inferred = held == State::none;
-    if (inferred && h.error == 0 && !c.no_time_wait) {
+    if (inferred && h.error == 0 && !c.no_time_wait && !by_linger2(r)) {
         // Without an error these two states end in tcp_time_wait() (net/ipv4/tcp_input.c).
         if (from == State::closing || (from == State::fin_wait2 && (h.flags & TS_FIN_SEEN) != 0))
             held = State::time_wait;
@@ -150,6 +151,8 @@ void Correlator::close(Connection& c, const ts_state& r)
         if (held != State::none)
             c.held_since_ns = h.ts_ns;
     }
+    if (inferred && held == State::fin_wait2 && config_.time_wait_seen)
+        hold_back(c, h);
     const Process task = task_of(h);
     const bool connecting = from == State::syn_sent || from == State::syn_recv;
     if (c.role == Role::client && connecting && h.error != 0) {
@@ -212,10 +215,15 @@ void Correlator::on_reset(const ts_reset& r)
 {
     const auto& names = config_.reset_reasons;
     const std::string_view reason = r.reason < names.size() ? names[r.reason] : std::string_view();
+    const event::Reset what{r.sent != 0, reason};
+    if (what.sent && sent_after_close(r.head, what))
+        return;
     Connection& c = find_or_adopt(r.head);
     if (c.port_pending && !settle_port(c, r.head))
         return;
-    emit(c, r.head.ts_ns, task_of(r.head), event::Reset{r.sent != 0, reason});
+    if (!what.sent && (c.state == State::fin_wait1 || c.state == State::fin_wait2))
+        hold_back(c, r.head);
+    emit(c, r.head.ts_ns, task_of(r.head), what);
     if (c.state == State::close) // close() with unread data: its life has been told
         forget(c);
 }
@@ -357,7 +365,10 @@ void Correlator::emit(Connection& c, std::uint64_t ts_ns, const Process& task, e
     }
     c.shown = true;
     counts_.events++;
-    sink_.on_event({ts_ns, &c, actor, std::move(what)});
+    if (holds_back(c))
+        held_back_.push_back({ts_ns, c, actor, std::move(what)});
+    else
+        sink_.on_event({ts_ns, &c, actor, std::move(what)});
 }
 
 } // namespace tcpsaga

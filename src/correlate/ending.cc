@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "parts.h"
+
 namespace tcpsaga {
 namespace {
 
@@ -15,6 +17,14 @@ bool sent_fin(State s)
 std::uint64_t less(std::uint64_t n, std::uint64_t by)
 {
     return n > by ? n - by : 0;
+}
+
+/// An orphan that was out of memory, or one of too many (__tcp_close in net/ipv4/tcp.c,
+/// tcp_out_of_resources in net/ipv4/tcp_timer.c).
+bool by_memory(const ts_state& r)
+{
+    return old_of(r.head) == State::fin_wait1 && r.head.error == 0 &&
+           (r.head.detail & TS_ORPHAN) != 0;
 }
 
 /// By its error and its last state alone.
@@ -42,7 +52,9 @@ event::End wire_end(const ts_state& r, State held)
     default:
         break;
     }
-    const auto from = static_cast<State>(r.head.old_state);
+    const State from = old_of(r.head);
+    if (by_linger2(r) || by_memory(r))
+        return End::aborted;
     if (held != State::none || from == State::last_ack || from == State::fin_wait2 ||
         from == State::closing)
         return End::fin;
@@ -90,14 +102,26 @@ std::string_view why_of(const ts_state& r, event::End end)
         return "";
     if (r.head.error == ECONNABORTED)
         return "killed";
+    if (by_linger2(r))
+        return "linger2";
+    if (by_memory(r))
+        return "memory";
     // In the order of __tcp_close (net/ipv4/tcp.c).
     if ((detail & TS_UNREAD) != 0)
         return "unread_data";
     if ((detail & TS_LINGER_0) != 0)
         return "linger";
-    // A plain close() ends SYN_SENT so; an orphan is ended for want of memory or by TCP_LINGER2.
-    const bool connecting = static_cast<State>(r.head.old_state) == State::syn_sent;
+    // A plain close() ends SYN_SENT so.
+    const bool connecting = old_of(r.head) == State::syn_sent;
     return by_exit || connecting || (detail & TS_ORPHAN) != 0 ? "" : "disconnect";
+}
+
+/// tcp_rcv_state_process, __tcp_close; one whose FIN came in as well goes to TIME_WAIT.
+bool by_linger2(const ts_state& r)
+{
+    constexpr unsigned both = TS_LINGER2 | TS_ORPHAN;
+    return old_of(r.head) == State::fin_wait2 && (r.head.flags & TS_FIN_SEEN) == 0 &&
+           r.head.error == 0 && (r.head.detail & both) == both;
 }
 
 bool never_left(const ts_head& h)
@@ -108,7 +132,7 @@ bool never_left(const ts_head& h)
 std::uint64_t tx_bytes(const ts_state& r, const Connection& c)
 {
     const std::uint64_t syn = c.role == Role::client && c.established_ns != 0 ? 1 : 0;
-    const bool closed = sent_fin(static_cast<State>(r.head.old_state));
+    const bool closed = sent_fin(old_of(r.head));
     const std::uint64_t fin = closed && (r.head.flags & TS_ALL_ACKED) != 0 ? 1 : 0;
     return less(r.bytes_acked, syn + fin);
 }

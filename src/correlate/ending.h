@@ -11,8 +11,12 @@ namespace tcpsaga {
 event::End end_of(const ts_state& r, State held, const Connection& c, bool accept_seen);
 
 /// What made it end so: for `timeout` "retransmission", "keepalive", "user_timeout", "orphan"; for
-/// an abort, and one by an exit, "unread_data", "linger", "disconnect", "killed"; else "".
+/// an abort, and one by an exit, "unread_data", "linger", "disconnect", "killed", "linger2",
+/// "memory"; else "".
 std::string_view why_of(const ts_state& r, event::End end);
+
+/// Its process had closed it, and TCP_LINGER2 let it not stay in FIN_WAIT2.
+bool by_linger2(const ts_state& r);
 
 /// SYN_SENT -> CLOSE with this record: the socket never sent its SYN.
 bool never_left(const ts_head& h);

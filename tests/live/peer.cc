@@ -22,12 +22,18 @@
  * peer reuse ADDR PORT BACKLOG
  *     hold, with SO_REUSEPORT.
  * peer relisten ADDR PORT BACKLOG AGAIN
- *     listen; upon SIGUSR1 listen again with the other backlog and say "again", upon the next one
- * close the listener, upon the third end. peer fast ADDR PORT serve one client of TCP Fast Open;
- * peer hurry ADDR PORT is such a client, twice: only the second one has a cookie. peer client ADDR
- * PORT HOW connect, write a byte, wait for the answer (but do not read it when HOW is unread), say
+ *     listen; upon SIGUSR1 listen again with the other backlog and say "again", upon the next
+ *     one close the listener, upon the third end.
+ * peer fast ADDR PORT
+ *     serve one client of TCP Fast Open.
+ * peer hurry ADDR PORT
+ *     is such a client, twice: only the second one has a cookie.
+ * peer parting ADDR PORT
+ *     serve one, writing one more byte after the peer's FIN.
+ * peer client ADDR PORT HOW
+ *     connect, write a byte, wait for the answer (but do not read it when HOW is unread), say
  *     "ready" and upon SIGUSR1 end as HOW says: linger, unread, unspec, keepalive, user_timeout,
- *     retries, orphan, killed. Those that wait for an error say "errno N".
+ *     retries, orphan, memory, killed, linger2, leave. Those that wait for an error say "errno N".
  * peer clash ADDR
  *     bind and listen where another socket is; says "bind N listen N", the errnos.
  * peer fuzz ADDR PORT COUNT SEED
@@ -133,6 +139,18 @@ int serve_late(const char* addr, int port)
     if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 0)
         die("exchange");
     usleep(300'000); // past a delayed ACK
+    return close(fd);
+}
+
+int part(const char* addr, int port)
+{
+    const int fd = accept(announce(addr, port), nullptr, nullptr);
+    char byte = 0;
+    if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 0 ||
+        write(fd, &byte, 1) != 1)
+        die("exchange");
+    if (read(fd, &byte, 1) >= 0 || errno != ECONNRESET)
+        die("no reset");
     return close(fd);
 }
 
@@ -328,8 +346,10 @@ int end_as(const char* addr, int port, const std::string& how)
             die("write");
     if (how == "keepalive" || how == "retries" || how == "user_timeout" || how == "killed")
         return wait_for_error(fd);
+    if (how == "linger2" || how == "leave") // a minute more than a small socket may have
+        set(fd, IPPROTO_TCP, TCP_LINGER2, how == "leave" ? 100 : -1);
     close(fd);
-    if (how == "orphan")
+    if (how == "orphan" || how == "memory")
         pause();
     return 0;
 }
@@ -507,6 +527,8 @@ int main(int argc, char** argv)
         return serve(argv[2], std::atoi(argv[3]), argc > 4 ? std::atol(argv[4]) : 0);
     if (what == "late" && argc == 4)
         return serve_late(argv[2], std::atoi(argv[3]));
+    if (what == "parting" && argc == 4)
+        return part(argv[2], std::atoi(argv[3]));
     if (what == "storm" && argc == 5)
         return storm(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
     if (what == "hold" && argc == 5)

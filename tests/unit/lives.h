@@ -63,7 +63,7 @@ inline void refused_life(Correlator& to, const Socket& s = client(), const Task&
 inline Correlator::Config on_tracepoint()
 {
     Correlator::Config c;
-    c.time_wait_exit_seen = false;
+    c.time_wait_exit_seen = c.time_wait_seen = false;
     c.connect_error_seen = false;
     return c;
 }
