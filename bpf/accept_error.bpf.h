@@ -40,7 +40,7 @@ INLINE int on_accept_error(struct sock *sk, long error)
         return 0;
     struct tuple t = {};
     read_tuple(PROBED, &sk->__sk_common, BPF_CORE_READ(tp, inet_conn.icsk_inet.inet_sport), &t);
-    if (!passes(&t, false))
+    if (!is_wanted(sk, &t, false))
         return 0;
     __u64 id = id_of(PROBED, sk);
     struct ts_listener_counts *c = counts_of(id, t.netns);

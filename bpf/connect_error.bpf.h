@@ -26,7 +26,7 @@ INLINE int on_connect_error(enum access how, struct sock *sk, const struct socka
     } else { /* struct sockaddr_in6 */
         bpf_probe_read_kernel(t.raddr, sizeof(t.raddr), (const void *)to + 8);
     }
-    if (!passes(&t, !t.lport))
+    if (!is_wanted(sk, &t, !t.lport))
         return 0;
     struct ts_head *h = reserve(TS_CONNECT_ERROR, sizeof(*h));
     if (!h)

@@ -83,16 +83,13 @@ INLINE void swap_ends(struct tuple *t)
 }
 
 /* False when it is no TCP packet whose ends can be read, or it was not lost. */
-INLINE bool read_dropped(struct sk_buff *skb, struct sock *receiver, struct tuple *t)
+INLINE bool read_dropped(struct sk_buff *skb, struct sock *sk, struct tuple *t)
 {
     unsigned char *head = BPF_CORE_READ(skb, head);
     const unsigned char *ip = head + BPF_CORE_READ(skb, network_header);
     const unsigned char *tcp = tcp_header(ip);
     if (!tcp || tcp + 4 > head + BPF_CORE_READ(skb, tail))
         return false;
-    struct sock *sk = BPF_CORE_READ(skb, sk);
-    if (!sk)
-        sk = receiver;
     if (is_done(sk, tcp))
         return false;
     read_ends(ip, tcp, t);
@@ -137,7 +134,10 @@ INLINE int on_drop(enum access how, struct sk_buff *skb, __u64 location, __u32 r
     if ((protocol != bpf_htons(0x0800) && protocol != bpf_htons(0x86dd)) || is_no_loss(reason))
         return 0;
     struct tuple t = {};
-    if (!read_dropped(skb, receiver, &t) || !passes(&t, false))
+    struct sock *sk = BPF_CORE_READ(skb, sk);
+    if (!sk)
+        sk = receiver;
+    if (!read_dropped(skb, sk, &t) || !is_wanted(sk, &t, false))
         return 0;
     struct ts_drop_key key = {.location = location, .netns = t.netns, .reason = reason};
     struct ts_drop_counts *c = drop_counts(&key);

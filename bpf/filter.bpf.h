@@ -16,6 +16,7 @@ struct tuple {
     __u16 lport;
     __u16 rport;
     __u8 family;
+    __u8 pad[3]; /* a map's key has no holes */
 };
 
 #define V4_MAPPED_WORD bpf_htonl(0xffff)

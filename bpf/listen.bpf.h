@@ -34,7 +34,7 @@ INLINE int on_local_error(enum ts_kind kind, struct sock *sk, const void *addres
             map_v4(t.laddr, addr);
         }
     }
-    if (!passes(&t, false))
+    if (!is_wanted(sk, &t, false))
         return 0;
     struct ts_head *h = reserve(kind, sizeof(*h));
     if (!h)

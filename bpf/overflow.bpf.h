@@ -85,7 +85,7 @@ INLINE struct ts_listener_counts *counts_for(enum access how, struct sock *sk, s
     struct net *net = GET(how, sk, __sk_common.skc_net.net);
     t->netns = GET(how, net, ns.inum);
     read_packet(skb, t);
-    if (!passes(t, false))
+    if (!is_wanted(sk, t, false))
         return NULL;
     *id = id_of(how, sk);
     struct ts_listener_counts *c = counts_of(*id, t->netns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
 /* From a socket to the head of a record in the ring. */
-#include "filter.bpf.h"
+#include "cgroup.bpf.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -114,10 +114,12 @@ INLINE void fill_head(struct ts_head *h, enum ts_kind kind, __u64 id, const stru
 INLINE void *record_of(enum access how, struct sock *sk, struct tcp_sock *tp, enum ts_kind kind,
                        __u64 size, bool port_pending, bool by_task)
 {
-    struct tuple t;
+    struct tuple t = {};
     read_tuple(how, &sk->__sk_common, GET(how, tp, inet_conn.icsk_inet.inet_sport), &t);
-    if (!passes(&t, port_pending))
+    if (!is_wanted(sk, &t, port_pending))
         return NULL;
+    if (kind == TS_TIME_WAIT_IN)
+        remember_small(&t);
     struct ts_head *h = reserve(kind, size);
     if (h)
         fill_head(h, kind, id_of(how, sk), &t, by_task);

@@ -91,7 +91,7 @@ INLINE int on_retransmit_synack(enum access how, struct sock *sk, struct request
 {
     struct tuple t = {};
     read_tuple(PROBED, &req->__req_common, 0, &t);
-    if (!as_tcp(how, sk) || !passes(&t, false))
+    if (!as_tcp(how, sk) || !is_wanted(sk, &t, false))
         return 0;
     struct ts_retransmit *r = reserve(TS_RETRANSMIT, sizeof(*r));
     if (!r)
@@ -121,7 +121,7 @@ INLINE int on_reqsk_timer(enum access how, struct timer_list *timer)
         return 0;
     struct tuple t = {};
     read_tuple(PROBED, &req->__req_common, 0, &t);
-    if (!passes(&t, false))
+    if (!is_wanted(listener, &t, false))
         return 0;
     struct ts_head *h = reserve(TS_SYNACK_TIMEOUT, sizeof(*h));
     if (!h)

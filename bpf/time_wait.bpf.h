@@ -79,9 +79,9 @@ INLINE int on_twsk_alloc(enum access how, struct sock *sk, int substate, const v
 INLINE int on_small(enum access how, struct inet_timewait_sock *tw, enum ts_kind kind, __u8 old,
                     __u8 new, __u8 detail)
 {
-    struct tuple t;
+    struct tuple t = {};
     read_tuple(how, &tw->__tw_common, 0, &t);
-    if (!passes(&t, false))
+    if (!is_wanted_small(&t, kind == TS_TIME_WAIT_OUT))
         return 0;
     struct ts_head *h = reserve(kind, sizeof(*h));
     if (!h)

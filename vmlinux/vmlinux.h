@@ -80,8 +80,21 @@ typedef struct {
     int owned;
 } socket_lock_t;
 
+struct kernfs_node {
+    __u64 id;
+};
+struct cgroup {
+    struct kernfs_node *kn;
+    int level;
+    struct cgroup *ancestors[1]; /* as many as levels, since 6.1 */
+};
+struct sock_cgroup_data {
+    struct cgroup *cgroup; /* since 5.15 */
+};
+
 struct sock {
     struct sock_common __sk_common;
+    struct sock_cgroup_data sk_cgrp_data;
     socket_lock_t sk_lock;
     int sk_err;
     __u16 sk_protocol;

@@ -43,6 +43,13 @@ struct Process {
     [[nodiscard]] std::string_view name() const;
 };
 
+/// The other end of a connection, on this host.
+struct Peer {
+    std::uint64_t conn = 0; ///< its Connection::id; 0 = none
+    std::uint32_t netns = 0;
+    Process process;
+};
+
 enum class ClosedBy : std::uint8_t { unknown, local, remote, both };
 
 /// What is known of one TCP socket, from its birth to the end of its TIME_WAIT. Times are
@@ -64,8 +71,11 @@ struct Connection {
     bool closed = false;       ///< `close` was emitted; only TIME_WAIT goes on
     bool exiting = false;      ///< its process was exiting when it began to close
     bool no_time_wait = false; ///< there was no room for its TIME_WAIT
+    bool unconfirmed = false;  ///< known by a look at it only: no record told of it yet
     State held = State::none;  ///< tcp_time_wait()'s substate, once it was called
     Process owner;
+    Peer peer;
+    std::uint64_t looked_at_ns = 0; ///< it was there before us
     std::uint64_t started_ns = 0;
     std::uint64_t since_ns = 0; ///< entry into `state`
     std::uint64_t established_ns = 0;

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "tcpsaga/filter.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/record.h"
+#include "tcpsaga/snapshot.h"
 #include "tcpsaga/table.h"
 
 namespace tcpsaga {
@@ -61,12 +64,6 @@ struct DropTotals {
 /// duplicates, and those whose content was taken.
 std::array<std::uint64_t, TCPSAGA_DROP_REASONS / 64> no_loss(const ReasonNames& reasons);
 
-/// A listener that was there before us.
-struct PresentListener {
-    PolledListener socket;
-    Process owner; ///< unknown: not found
-};
-
 /// Records in, events out: keeps what is known of every live socket and tells each change
 /// in TCP's own terms. No clock, no I/O: the only time is that of the records.
 class Correlator {
@@ -95,8 +92,9 @@ public:
     void settle(std::span<const ListenerTotals> totals, std::uint64_t ts_ns);
     void settle(std::span<const NetnsTotals> totals);
     void settle(std::span<const DropTotals> totals, std::uint64_t ts_ns);
-    /// Listeners of whose start no record tells. Before any record.
-    void adopt(std::span<const PresentListener> listeners, std::uint64_t ts_ns);
+    /// Sockets of whose start no record tells, looked at until `ts_ns`. Before any record; the
+    /// look itself came after the hooks, so that nothing is missed in between.
+    void adopt(std::span<const SocketRow> sockets, std::uint64_t ts_ns);
     /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
     void on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
                    std::uint64_t poll_ms);
@@ -154,10 +152,19 @@ private:
     Connection& find_or_adopt(const ts_head& h);
     Connection& create(const ts_head& h);
     Connection* find_listener(std::uint64_t id, const ts_head& child);
+    Connection* find_listener(Tuple child);
     void adopt_owner(Connection& child, const Connection* listener);
     void note_closed(const ts_head& h);
     [[nodiscard]] bool closed_before(const ts_head& h) const;
     void forget(const Connection& c);
+    void name_roles();
+    void confirm(Connection& c, const ts_head& h);
+    void remember_client(const Connection& c);
+    void forget_client(const Connection& c);
+    Connection* find_other_end(const Connection& server);
+    void pair(Connection& server);
+    Connection* peer_of(const Connection& c);
+    std::optional<Peer> last_look_at_peer(Connection& c);
     void hold_back(const Connection& c, const ts_head& h);
     [[nodiscard]] bool holds_back(const Connection& c) const;
     void release_after(std::uint64_t ts_ns);
@@ -188,6 +195,8 @@ private:
         Process actor;
         event::Payload what;
     };
+    std::unordered_multimap<Tuple, std::uint32_t, TupleHash>
+        clients_; ///< namespaces by the ends, netns 0: those of which a server may be elsewhere
     std::vector<HeldBack> held_back_; ///< of one socket
     SocketKey held_for_{};
     std::uint64_t held_id_ = 0; ///< its Connection::id, 0 = nothing is held back

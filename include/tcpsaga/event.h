@@ -118,6 +118,7 @@ struct Close {
     std::uint32_t retransmits;
     End end;
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
+    std::optional<Peer> peer{};
 };
 /// It has been in CLOSE_WAIT or FIN_WAIT2 for long: who should close it does not.
 struct Stuck {
@@ -172,6 +173,7 @@ struct Summary {
     std::uint64_t closes = 0;
     std::uint64_t alive = 0; ///< connections and listeners still in the table
     std::uint64_t events = 0;
+    std::uint64_t records = 0; ///< that the kernel side sent, shown or not
     std::uint64_t overflows = 0;
     std::uint64_t accept_errors = 0;
     std::uint64_t retransmits = 0;    ///< segments

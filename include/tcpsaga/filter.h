@@ -10,12 +10,13 @@
 namespace tcpsaga {
 
 /// Which connections are wanted. The kernel applies the first group at the source; the
-/// consumer applies all of it, with the same meaning (bpf/filter.bpf.h).
+/// consumer applies all of it but the cgroup, with the same meaning (bpf/filter.bpf.h).
 struct Filter {
     int family = 0; ///< 0 both, 4, 6
     std::vector<std::uint16_t> ports, lports, rports;
     std::vector<Cidr> cidrs;
     std::vector<std::uint32_t> netns; ///< inode numbers
+    std::uint64_t cgroup = 0;         ///< id of a cgroup (v2), with those below it; 0 = all
 
     std::vector<std::uint32_t> pids; ///< of the owner, or of who acts
     std::vector<std::string> comms;

@@ -17,8 +17,8 @@
 #include "tcpsaga/correlator.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
-#include "tcpsaga/owners.h"
 #include "tcpsaga/port_use.h"
+#include "tcpsaga/snapshot.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/tracer.h"
 
@@ -309,20 +309,11 @@ struct Session {
         return Nothing{};
     }
 
-    /// Listeners of whose start no hook told.
-    void adopt_listeners()
+    /// Sockets of whose start no hook told.
+    void adopt_sockets()
     {
-        const auto sockets = listener_poll.look();
-        std::set<std::uint64_t> inodes;
-        for (const PolledListener& l : sockets)
-            inodes.insert(l.inode);
-        const auto owners = find_owners(inodes);
-        std::vector<PresentListener> present;
-        for (const PolledListener& l : sockets) {
-            const auto owner = owners.find(l.inode);
-            present.push_back({l, owner == owners.end() ? Process{} : owner->second});
-        }
-        correlator.adopt(present, now());
+        const auto sockets = read_sockets(options.filter.netns);
+        correlator.adopt(sockets, now());
     }
 
     [[nodiscard]] bool summary_is_due()
@@ -378,7 +369,7 @@ struct Session {
         context.lost = lost;
         context.misses_uncounted = misses_uncounted;
         context.filtered = f.family != 0 || !f.ports.empty() || !f.lports.empty() ||
-                           !f.rports.empty() || !f.cidrs.empty();
+                           !f.rports.empty() || !f.cidrs.empty() || f.cgroup != 0;
         const bool syn = plan.of(FactId::overflow_syn).hooked();
         const bool ack = plan.of(FactId::overflow_ack).hooked();
         if (!syn)
@@ -471,13 +462,16 @@ int run_live(const Options& options)
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
     CounterReading counters{read_all_counters(options.filter.netns), {}};
+    if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
+        return fail(Error{"cannot filter by", "--cgroup", 0,
+                          "this kernel was built without CONFIG_SOCK_CGROUP_DATA"});
     auto tracing = start_tracing(options, kernel);
     if (!tracing)
         return fail(tracing.error());
     counters.after = read_all_counters(options.filter.netns);
     Session session{options, tracing->plan, *tracing->tracer, kernel, std::move(counters), **out};
     if (options.snapshot)
-        session.adopt_listeners();
+        session.adopt_sockets();
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     say("ready ({})", tracing->plan.title());

@@ -2,7 +2,9 @@
 #include "options.h"
 
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -27,6 +29,7 @@ const std::vector<std::string> states{"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "F
 /// As typed, before it is understood.
 struct Raw {
     std::vector<std::string> cidrs, netns;
+    std::string cgroup;
     bool only_v4 = false;
     bool only_v6 = false;
     std::string attach = "auto";
@@ -49,6 +52,24 @@ Result<std::uint32_t> parse_netns(const std::string& text)
         return Error{"no network namespace", "'" + text + "'", errno,
                      "want an inode number, a name from 'ip netns', or a path"};
     return static_cast<std::uint32_t>(st.st_ino);
+}
+
+/// A folder of the cgroup v2 file system, or the path that /proc/PID/cgroup shows.
+Result<std::uint64_t> parse_cgroup(const std::string& text)
+{
+    int err = ENOENT;
+    for (const std::string mount : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+        const std::string path = mount + (mount.empty() || text.starts_with('/') ? "" : "/") + text;
+        struct stat st {};
+        struct statfs fs {};
+        if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0)
+            continue;
+        if (fs.f_type == CGROUP2_SUPER_MAGIC && S_ISDIR(st.st_mode))
+            return std::uint64_t{st.st_ino};
+        err = EINVAL;
+    }
+    return Error{"no cgroup", "'" + text + "'", err,
+                 "want a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice"};
 }
 
 std::string power_of_two(const std::string& text)
@@ -87,6 +108,9 @@ void add_filter_options(CLI::App& app, Options& o, Raw& raw)
     app.add_option("--netns", raw.netns, "in this network namespace: inode, name, path or 'self'")
         ->delimiter(',')
         ->type_name("NETNS")
+        ->group(group);
+    app.add_option("--cgroup", raw.cgroup, "sockets of this cgroup (v2) and those below it")
+        ->type_name("PATH")
         ->group(group);
     app.add_option("--pid", o.filter.pids, "owned, or touched, by one of these processes")
         ->delimiter(',')
@@ -178,6 +202,12 @@ Status understand(Options& o, const Raw& raw)
         if (!inode)
             return inode.error();
         o.filter.netns.push_back(*inode);
+    }
+    if (!raw.cgroup.empty()) {
+        const auto id = parse_cgroup(raw.cgroup);
+        if (!id)
+            return id.error();
+        o.filter.cgroup = *id;
     }
     for (const auto m : {Mechanism::trampoline, Mechanism::kprobe, Mechanism::tracepoint})
         if (raw.attach == name_of(m))

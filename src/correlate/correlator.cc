@@ -28,6 +28,7 @@ void Correlator::consume(std::span<const std::byte> bytes)
         malformed_++;
         return;
     }
+    counts_.records++;
     release_after(h->ts_ns);
     switch (h->kind) {
     case TS_STATE:
@@ -86,7 +87,8 @@ void Correlator::on_state(const ts_state& r)
         return; // told twice: a preempted program and its relief (bpf/state.bpf.h)
     count_state(h);
     Connection& c = find_or_adopt(h);
-    if (unknown && config_.infer_births && old_of(h) == State::syn_recv)
+    if ((unknown || h.ts_ns <= c.looked_at_ns) && config_.infer_births && !c.seen_start &&
+        old_of(h) == State::syn_recv)
         infer_birth(c, h);
     if (c.port_pending && !settle_port(c, h))
         return;
@@ -134,6 +136,8 @@ void Correlator::enter_established(Connection& c, const ts_state& r)
         c.handshake_us = r.srtt_us;
     if (c.role == Role::server && c.handshake_us)
         listener_of(c).handshake_us.add(*c.handshake_us);
+    if (c.role == Role::server)
+        pair(c); // the client's end was there before
 }
 
 void Correlator::close(Connection& c, const ts_state& r)
@@ -176,6 +180,8 @@ void Correlator::close(Connection& c, const ts_state& r)
     life.retransmits = r.total_retrans;
     life.end = end_of(r, held, c, config_.accept_seen);
     life.why = why_of(r, life.end);
+    life.peer = last_look_at_peer(c);
+    forget_client(c);
     counts_.closes++;
     emit(c, h.ts_ns, task, life);
     c.closed = true;
@@ -236,6 +242,7 @@ Connection* Correlator::find(const ts_head& h)
     if (Connection* c = table_.find(h.id, h.netns)) {
         const bool same = c->port_pending || c->tuple == tuple_of(h) || h.lport == 0;
         if (same || (h.id & address_bit) == 0) {
+            confirm(*c, h);
             table_.touch(*c);
             return c;
         }
@@ -249,6 +256,7 @@ Connection* Correlator::find(const ts_head& h)
     }
     if (c == nullptr || ((c->kernel_id | h.id) & address_bit) == 0)
         return nullptr;
+    confirm(*c, h);
     if ((h.id & address_bit) == 0) {
         table_.rekey(*c, h.id); // from now on by its cookie
         table_.touch(*c);
@@ -284,7 +292,12 @@ Connection* Correlator::find_listener(std::uint64_t id, const ts_head& child)
     if (Connection* c = table_.find(id, child.netns))
         return c;
     // Known by its address so far, or the record does not name it.
-    Tuple t = tuple_of(child);
+    return find_listener(tuple_of(child));
+}
+
+/// By where the child is.
+Connection* Correlator::find_listener(Tuple t)
+{
     t.remote = {};
     Address v4_any = t.local.addr;
     std::fill(v4_any.bytes.begin() + 12, v4_any.bytes.end(), 0);
@@ -310,10 +323,11 @@ void Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
 {
     table_.for_each([&](Connection& c) {
         const bool waits = c.state == State::close_wait || c.state == State::fin_wait2;
-        if (!waits || c.closed || c.stuck_told || c.since_ns == 0 || ts_ns < c.since_ns + longer_ns)
+        const std::uint64_t since = c.since_ns != 0 ? c.since_ns : c.looked_at_ns;
+        if (!waits || c.closed || c.stuck_told || since == 0 || ts_ns < since + longer_ns)
             return;
         c.stuck_told = true;
-        emit(c, ts_ns, {}, event::Stuck{c.state, micros(c.since_ns, ts_ns)});
+        emit(c, ts_ns, {}, event::Stuck{c.state, micros(since, ts_ns)});
     });
 }
 

@@ -74,6 +74,7 @@ ts_filter Filter::for_kernel() const
     k.n_ports = fill(ports, k.ports);
     k.n_lports = fill(lports, k.lports);
     k.n_rports = fill(rports, k.rports);
+    k.cgroup = cgroup;
     k.n_netns = static_cast<__u32>(netns.size());
     std::ranges::copy(netns, k.netns);
     k.n_cidrs = static_cast<__u32>(cidrs.size());

@@ -91,6 +91,7 @@ bool Correlator::settle_port(Connection& c, const ts_head& h)
     }
     counts_.opens++;
     seen_[h.netns].active_opens++;
+    remember_client(c);
     Process task = c.owner;
     if (task.known())
         task.from = PidFrom::task;
@@ -176,23 +177,6 @@ void Correlator::on_listen_again(const ts_listen& r)
         return; // nginx asks twice
     describe(s, what);
     emit(c, h.ts_ns, task_of(h), what);
-}
-
-void Correlator::adopt(std::span<const PresentListener> listeners, std::uint64_t ts_ns)
-{
-    for (const PresentListener& l : listeners) {
-        const std::uint8_t family = l.socket.tuple.local.addr.is_v4() ? 4 : 6;
-        if (!config_.filter.passes(l.socket.tuple, family))
-            continue;
-        Connection& c = table_.insert(l.socket.cookie, l.socket.tuple);
-        c.id = l.socket.cookie;
-        c.family = family;
-        c.role = Role::server;
-        c.state = State::listen;
-        c.since_ns = ts_ns;
-        c.owner = l.owner;
-        describe(listener_entry(c), event::Listen{l.socket.acceptq_max});
-    }
 }
 
 void Correlator::end_listener(Connection& c, const ts_head& h)

@@ -124,6 +124,17 @@ struct Keys {
         number("retransmits", e.retransmits);
         name("end", name_of(e.end));
         name("why", e.why);
+        if (e.peer)
+            peer(*e.peer);
+    }
+    void peer(const Peer& p) const
+    {
+        fmt::format_to(out, FMT_COMPILE(R"(,"peer":{{"conn":{})"), p.conn);
+        if (p.process.known()) {
+            fmt::format_to(out, FMT_COMPILE(R"(,"pid":{},"comm":)"), p.process.pid);
+            append_json_string(buffer, p.process.name());
+        }
+        buffer.push_back('}');
     }
     void percentiles(std::string_view key, const Histogram& h) const
     {
@@ -205,6 +216,7 @@ struct Keys {
         number("closes", e.closes);
         number("alive", e.alive);
         number("events", e.events);
+        number("records", e.records);
         number("lost", e.lost());
         number("lost_ring", e.lost_ring);
         number("lost_table", e.lost_table);

@@ -161,27 +161,14 @@ TEST(listener_life, another_backlog_of_one_from_before_us)
 
 // ---- those that were there before ----------------------------------------------------------
 
-PresentListener present(const Socket& s, const Process& owner = {})
+SocketRow present(const Socket& s, const Process& owner = {})
 {
-    PresentListener l;
-    l.socket.cookie = 3;
-    l.socket.tuple = s.tuple();
-    l.socket.acceptq_max = 128;
-    l.owner = owner;
+    SocketRow l = row(s, 3, State::listen, owner);
+    l.tx_queue = 128;
     return l;
 }
 
-Process found(const Task& task)
-{
-    Process p;
-    p.pid = task.pid;
-    p.uid = task.uid;
-    task.comm.copy(p.comm.data(), p.comm.size());
-    p.from = PidFrom::snapshot;
-    return p;
-}
-
-void adopt(Story& story, const PresentListener& l)
+void adopt(Story& story, const SocketRow& l)
 {
     story.correlator.adopt({&l, 1}, 1'000'000);
 }

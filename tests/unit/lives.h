@@ -16,6 +16,32 @@ void tell(Correlator& to, Nanos t, Record<R> r)
     to.consume(r.at(t).bytes());
 }
 
+// ---- those that were there before us ----------------------------------------------------------
+
+inline Process found(const Task& task)
+{
+    Process p;
+    p.pid = task.pid;
+    p.uid = task.uid;
+    task.comm.copy(p.comm.data(), p.comm.size());
+    p.from = PidFrom::snapshot;
+    return p;
+}
+
+inline SocketRow row(const Socket& s, std::uint64_t cookie, State state, const Process& owner = {})
+{
+    SocketRow r;
+    r.cookie = cookie;
+    r.tuple = s.tuple();
+    r.family = static_cast<std::uint8_t>(s.family());
+    r.state = state;
+    if (owner.known())
+        r.holders.push_back({owner, 5});
+    return r;
+}
+
+// ---- whole lives -----------------------------------------------------------------------------
+
 /// Connects, sends 100 and gets 2000 bytes, closes first and stays in TIME_WAIT.
 inline void client_life(Correlator& to, const Socket& s = client(), const Task& who = curl)
 {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Connections of one cgroup, at the cost of those. */
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "saga.h"
+
+namespace live {
+namespace {
+
+/// A cgroup (v2) of the test's own.
+class Cgroup {
+public:
+    explicit Cgroup(const std::string& name)
+    {
+        for (const char* mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"})
+            if (std::filesystem::exists(std::string(mount) + "/cgroup.procs") &&
+                std::filesystem::exists(std::string(mount) + "/cgroup.controllers")) {
+                path_ = std::string(mount) + "/" + name;
+                break;
+            }
+        if (!path_.empty())
+            ::mkdir(path_.c_str(), 0755);
+    }
+    ~Cgroup() { ::rmdir(path_.c_str()); }
+    Cgroup(const Cgroup&) = delete;
+    Cgroup& operator=(const Cgroup&) = delete;
+
+    [[nodiscard]] bool usable() const { return std::filesystem::exists(path_ + "/cgroup.procs"); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+    /// The command line, to be run inside.
+    [[nodiscard]] std::vector<std::string> inside(const std::vector<std::string>& argv) const
+    {
+        std::vector<std::string> all{"sh", "-c", "echo $$ >" + path_ + "/cgroup.procs && exec \"$@\"",
+                                     "sh"};
+        all.insert(all.end(), argv.begin(), argv.end());
+        return all;
+    }
+
+private:
+    std::string path_;
+};
+
+class Cgroups : public Live {};
+
+TEST_F(Cgroups, OneAndThoseBelowItOnly)
+{
+    const Cgroup outer("tcpsaga_test");
+    const Cgroup inner("tcpsaga_test/inner");
+    if (!inner.usable())
+        GTEST_SKIP() << "SKIPPED: no cgroup v2 file system that may be written";
+    Saga saga({"trace", "--cgroup", outer.path()});
+    Server server("127.0.0.1");
+    const std::vector<std::string> storm{peer_path(), "storm", "127.0.0.1",
+                                         std::to_string(server.port), "20"};
+    ASSERT_EQ(run(storm).exit_code, 0);
+    saga.process().send(SIGUSR1);
+    const json none = saga.wait_for({{"event", "summary"}});
+    EXPECT_EQ(none["records"], 0) << none;
+    EXPECT_EQ(none["lost"], 0);
+    ASSERT_EQ(run(outer.inside(storm)).exit_code, 0);
+    Process below(inner.inside(storm));
+    ASSERT_EQ(below.wait(), 0);
+    const auto events = saga.stop();
+    const auto closes = select(events, {{"event", "close"}});
+    EXPECT_EQ(closes.size(), 40U);
+    for (const json& e : closes)
+        EXPECT_EQ(e["role"], "client") << e;
+    EXPECT_EQ(select(closes, {{"pid", below.pid()}}).size(), 20U);
+}
+
+TEST_F(Cgroups, NoneOfThatName)
+{
+    const auto r = run({tcpsaga_path(), "trace", "--cgroup", "/no/such"});
+    EXPECT_EQ(r.exit_code, 2);
+    EXPECT_EQ(r.err, "tcpsaga: no cgroup '/no/such': No such file or directory; want a folder of a "
+                     "cgroup v2 file system, such as /sys/fs/cgroup/system.slice\n");
+}
+
+} // namespace
+} // namespace live
