@@ -18,8 +18,8 @@ struct Holder {
 };
 
 struct SocketRow {
-    Tuple tuple;             ///< a listener's remote is unspecified
-    std::uint8_t family = 4; ///< or 6; v4-mapped is 4
+    Tuple tuple;               ///< a listener's remote is unspecified
+    std::uint8_t family = 4;   ///< or 6; v4-mapped is 4
     State state = State::none; ///< new_syn_recv: a request, of its listener's namespace
     std::uint64_t cookie = 0;  ///< shown as `conn`
     std::uint64_t inode = 0;   ///< as /proc/PID/fd links name it; 0 = nobody's
@@ -36,8 +36,12 @@ struct SocketRow {
     std::uint32_t retransmits = 0;
 };
 
+/// What is asked of each socket: bytes, rtt and retransmits cost the kernel a lock per socket.
+enum class SocketDetail : std::uint8_t { plain, with_info };
+
 /// The sockets of these namespaces (by inode; empty = every one that a process lives in), each
 /// namespace in one pass, with who holds them. What may not be looked at is left out.
-std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns);
+std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns,
+                                    SocketDetail detail = SocketDetail::with_info);
 
 } // namespace tcpsaga

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tcpsaga/listener_poll.h"
 
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 
@@ -21,7 +20,7 @@ constexpr std::uint32_t listen_state = 1U << static_cast<unsigned>(State::listen
 PolledListener read_listener(const inet_diag_msg& m, std::size_t size, std::uint32_t netns)
 {
     PolledListener l;
-    l.cookie = std::uint64_t{m.id.idiag_cookie[1]} << 32 | m.id.idiag_cookie[0];
+    l.cookie = cookie_of(m);
     l.tuple.netns = netns;
     l.tuple.local = {local_of(m), ntohs(m.id.idiag_sport)};
     if (m.idiag_family == AF_INET) // 0.0.0.0, as records have it
@@ -29,11 +28,9 @@ PolledListener read_listener(const inet_diag_msg& m, std::size_t size, std::uint
     l.inode = m.idiag_inode;
     l.acceptq = m.idiag_rqueue;
     l.acceptq_max = m.idiag_wqueue;
-    auto left = static_cast<int>(size - sizeof(m));
-    for (const auto* a = reinterpret_cast<const rtattr*>(&m + 1); RTA_OK(a, left); // NOLINT
-         a = RTA_NEXT(a, left))
-        if (a->rta_type == INET_DIAG_SKMEMINFO && RTA_PAYLOAD(a) > drops_offset)
-            std::memcpy(&l.drops, static_cast<const char*>(RTA_DATA(a)) + drops_offset, 4);
+    const auto memory = attribute_of(m, size, INET_DIAG_SKMEMINFO);
+    if (memory.size() > drops_offset)
+        std::memcpy(&l.drops, memory.data() + drops_offset, 4);
     return l;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sock_diag.h"
 
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -53,6 +54,21 @@ Address local_of(const inet_diag_msg& m)
 Address remote_of(const inet_diag_msg& m)
 {
     return address_of(m.idiag_family, m.id.idiag_dst); // NOLINT: the kernel's layout
+}
+
+std::uint64_t cookie_of(const inet_diag_msg& m)
+{
+    return std::uint64_t{m.id.idiag_cookie[1]} << 32 | m.id.idiag_cookie[0];
+}
+
+std::span<const std::byte> attribute_of(const inet_diag_msg& m, std::size_t size, int type)
+{
+    auto left = static_cast<int>(size - sizeof(m));
+    for (const auto* a = reinterpret_cast<const rtattr*>(&m + 1); RTA_OK(a, left); // NOLINT
+         a = RTA_NEXT(a, left))
+        if (a->rta_type == type)
+            return {static_cast<const std::byte*>(RTA_DATA(a)), RTA_PAYLOAD(a)};
+    return {};
 }
 
 void dump_sockets(std::uint32_t states, std::uint8_t extensions,

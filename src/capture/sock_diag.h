@@ -4,8 +4,10 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "tcpsaga/connection.h"
 
@@ -19,5 +21,10 @@ void dump_sockets(std::uint32_t states, std::uint8_t extensions,
 
 Address local_of(const inet_diag_msg& m);
 Address remote_of(const inet_diag_msg& m);
+/// The socket cookie.
+std::uint64_t cookie_of(const inet_diag_msg& m);
+
+/// The payload of an attribute (INET_DIAG_…) behind a message of that size; empty = it has none.
+std::span<const std::byte> attribute_of(const inet_diag_msg& m, std::size_t size, int type);
 
 } // namespace tcpsaga

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+#include <vector>
+
+#include "tcpsaga/snapshot.h"
+
+namespace tcpsaga {
+
+/// All TCP sockets of this thread's network namespace by inet_diag, one row per cookie; without
+/// holders. A small socket that stands for FIN_WAIT2 comes as such. Empty where there is no
+/// inet_diag.
+std::vector<SocketRow> dump_socket_rows(SocketDetail detail = SocketDetail::with_info);
+
+} // namespace tcpsaga
