@@ -71,7 +71,6 @@ public:
     struct Config {
         std::size_t capacity = std::size_t{1} << 20; ///< sockets; past it the stalest goes
         bool time_wait_exit_seen = true;             ///< a hook tells when a TIME_WAIT socket ends
-        bool time_wait_seen = true;     ///< a hook tells when a TIME_WAIT socket begins
         bool connect_error_seen = true; ///< a hook tells of connects whose SYN never left
         bool accept_seen = true;        ///< a hook tells of accept()
         bool infer_births = false;      ///< a child may be known by its first state change only

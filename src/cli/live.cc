@@ -234,7 +234,6 @@ struct Session {
         Correlator::Config c;
         c.capacity = options.max_connections;
         c.time_wait_exit_seen = plan.of(FactId::time_wait_exit).hooked();
-        c.time_wait_seen = plan.of(FactId::time_wait).hooked();
         c.connect_error_seen = plan.of(FactId::connect_error).hooked();
         c.accept_seen = plan.of(FactId::accept).hooked();
         c.infer_births = plan.of(FactId::child).is(Mechanism::tracepoint);
@@ -312,7 +311,7 @@ struct Session {
     /// Sockets of whose start no hook told.
     void adopt_sockets()
     {
-        const auto sockets = read_sockets(options.filter.netns);
+        const auto sockets = read_sockets(options.filter.netns, SocketDetail::plain);
         correlator.adopt(sockets, now());
     }
 

@@ -155,7 +155,7 @@ void Correlator::close(Connection& c, const ts_state& r)
         if (held != State::none)
             c.held_since_ns = h.ts_ns;
     }
-    if (inferred && held == State::fin_wait2 && config_.time_wait_seen)
+    if (inferred && held == State::fin_wait2 && (h.detail & TS_ORPHAN) != 0)
         hold_back(c, h);
     const Process task = task_of(h);
     const bool connecting = from == State::syn_sent || from == State::syn_recv;

@@ -102,15 +102,15 @@ std::string_view why_of(const ts_state& r, event::End end)
         return "";
     if (r.head.error == ECONNABORTED)
         return "killed";
-    if (by_linger2(r))
-        return "linger2";
-    if (by_memory(r))
-        return "memory";
     // In the order of __tcp_close (net/ipv4/tcp.c).
     if ((detail & TS_UNREAD) != 0)
         return "unread_data";
     if ((detail & TS_LINGER_0) != 0)
         return "linger";
+    if (by_linger2(r))
+        return "linger2";
+    if (by_memory(r))
+        return "memory";
     // A plain close() ends SYN_SENT so.
     const bool connecting = old_of(r.head) == State::syn_sent;
     return by_exit || connecting || (detail & TS_ORPHAN) != 0 ? "" : "disconnect";

@@ -33,8 +33,8 @@ public:
     /// The command line, to be run inside.
     [[nodiscard]] std::vector<std::string> inside(const std::vector<std::string>& argv) const
     {
-        std::vector<std::string> all{"sh", "-c", "echo $$ >" + path_ + "/cgroup.procs && exec \"$@\"",
-                                     "sh"};
+        std::vector<std::string> all{"sh", "-c",
+                                     "echo $$ >" + path_ + "/cgroup.procs && exec \"$@\"", "sh"};
         all.insert(all.end(), argv.begin(), argv.end());
         return all;
     }
@@ -75,8 +75,10 @@ TEST_F(Cgroups, NoneOfThatName)
 {
     const auto r = run({tcpsaga_path(), "trace", "--cgroup", "/no/such"});
     EXPECT_EQ(r.exit_code, 2);
-    EXPECT_EQ(r.err, "tcpsaga: no cgroup '/no/such': No such file or directory; want a folder of a "
-                     "cgroup v2 file system, such as /sys/fs/cgroup/system.slice\n");
+    EXPECT_EQ(
+        r.err,
+        "tcpsaga: no cgroup '/no/such': No such file or directory; want a folder of a "
+        "cgroup v2 file system, such as /sys/fs/cgroup/system.slice (see tcpsaga trace --help)\n");
 }
 
 } // namespace

@@ -149,7 +149,10 @@ int part(const char* addr, int port)
     if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 0 ||
         write(fd, &byte, 1) != 1)
         die("exchange");
-    if (read(fd, &byte, 1) >= 0 || errno != ECONNRESET)
+    pollfd reset{fd, 0, 0};
+    socklen_t size = sizeof(errno);
+    if (poll(&reset, 1, 3000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &size) != 0 ||
+        errno != EPIPE) // as a RST in CLOSE_WAIT is told
         die("no reset");
     return close(fd);
 }

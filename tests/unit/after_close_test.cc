@@ -82,7 +82,7 @@ TEST(after_close, a_time_wait_that_no_hook_told_is_still_one)
 {
     Story story;
     to_fin_wait2(story);
-    story.tell(5ms, client().state(State::fin_wait2, State::close));
+    story.tell(5ms, client().state(State::fin_wait2, State::close).detail(TS_ORPHAN));
     story.correlator.tell_held_back();
     EXPECT_THAT(story.news(), ElementsAre("close fin tx=0 rx=0"));
     EXPECT_EQ(story.correlator.summary().alive, 1U);

@@ -64,7 +64,7 @@ const std::map<std::string, Keys> own_keys{
     {"drop", {"reason", "place", "n"}},
     {"close",
      {"tx_bytes", "rx_bytes", "duration_us", "established_us", "handshake_us", "accept_wait_us",
-      "srtt_us", "retransmits", "closed_by", "end", "why", "seen_start"}},
+      "srtt_us", "retransmits", "closed_by", "end", "why", "seen_start", "peer"}},
     {"lost", {"n", "where"}},
     {"summary",
      {"opens",
@@ -73,6 +73,7 @@ const std::map<std::string, Keys> own_keys{
       "closes",
       "alive",
       "events",
+      "records",
       "lost",
       "lost_ring",
       "lost_table",
@@ -552,6 +553,7 @@ TEST(json, tells_the_summary)
     s.closes = 4;
     s.alive = 5;
     s.events = 6;
+    s.records = 18;
     s.lost_ring = 10;
     s.lost_table = 200;
     s.lost_output = 3000;
@@ -571,7 +573,7 @@ TEST(json, tells_the_summary)
     });
     EXPECT_EQ(json::parse(text), json::parse(R"({"v":1,"ts":"2023-11-14T22:13:20.000000000Z",
         "event":"summary","host":"web1","opens":1,"births":2,"accepts":3,"closes":4,"alive":5,
-        "events":6,"lost":43210,"lost_ring":10,"lost_table":200,"lost_output":3000,
+        "events":6,"records":18,"lost":43210,"lost_ring":10,"lost_table":200,"lost_output":3000,
         "lost_missed":40000,"overflows":7,"accept_errors":8,"connect_errors":9,"retransmits":11,
         "time_wait_in":12,"time_wait_out":13,"time_wait_overflows":14,
         "bind_errors":15,"synack_timeouts":16,"time_wait_alive":17})"));

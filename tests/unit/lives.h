@@ -89,8 +89,16 @@ inline void refused_life(Correlator& to, const Socket& s = client(), const Task&
 inline Correlator::Config on_tracepoint()
 {
     Correlator::Config c;
-    c.time_wait_exit_seen = c.time_wait_seen = false;
+    c.time_wait_exit_seen = false;
     c.connect_error_seen = false;
+    return c;
+}
+
+/// The same, on kernels that tell of a child before it has an identity.
+inline Correlator::Config on_tracepoint_with_births()
+{
+    Correlator::Config c = on_tracepoint();
+    c.infer_births = true;
     return c;
 }
 

@@ -268,6 +268,18 @@ void one_that_is_stuck(Correlator& to)
     to.tell_stuck(2'000'000, 14'500'000);
 }
 
+void both_ends_here(Correlator& to)
+{
+    const Socket c = client().id(91);
+    const Socket s = server().id(92);
+    tell(to, 10ms, c.connect().by(curl));
+    tell(to, 11ms, c.state(State::syn_sent, State::established));
+    tell(to, 11ms, s.birth().queue(3, 0, 128));
+    tell(to, 11ms, s.state(State::syn_recv, State::established));
+    tell(to, 12ms, s.accept().by(nginx));
+    tell(to, 13ms, c.state(State::established, State::close).error(ECONNRESET));
+}
+
 } // namespace
 
 void tell_everything(Sink& to)
@@ -297,6 +309,8 @@ void tell_everything(Sink& to)
     a_listener_that_is_polled(limited);
     Correlator patient({}, to);
     one_that_is_stuck(patient);
+    Correlator alone({}, to);
+    both_ends_here(alone);
     event::Summary summary = full.summary();
     summary.final = true;
     summary.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},
