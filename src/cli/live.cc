@@ -18,8 +18,8 @@
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/port_use.h"
-#include "tcpsaga/snapshot.h"
 #include "tcpsaga/present.h"
+#include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
 namespace tcpsaga {
