@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -99,10 +100,9 @@ public:
                    std::uint64_t poll_ms);
     /// Tells, once each, of connections that a process holds in CLOSE_WAIT or FIN_WAIT2 for longer.
     void tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns);
-    /// True when the next record may change what is to be told of the last ones; tell_held_back()
-    /// tells of them now. Otherwise the first record that comes a millisecond later does.
-    [[nodiscard]] bool holds_back() const { return held_id_ != 0; }
-    void tell_held_back() { release(); }
+    /// What a socket's next record might have changed is told 20 ms after it at the latest: now is
+    /// `ts_ns`. UINT64_MAX: nothing more comes.
+    void tell_held_back(std::uint64_t ts_ns);
     /// Tells how many sockets were forgotten for want of room since the last call.
     void tell_evictions(std::uint64_t ts_ns);
     /// Counts so far. `events` counts what was passed to the sink.
@@ -164,10 +164,10 @@ private:
     void pair(Connection& server);
     Connection* peer_of(const Connection& c);
     std::optional<Peer> last_look_at_peer(Connection& c);
+    struct Hold;
     void hold_back(const Connection& c, const ts_head& h);
-    [[nodiscard]] bool holds_back(const Connection& c) const;
-    void release_after(std::uint64_t ts_ns);
-    void release();
+    Hold* hold_of(const Connection& c);
+    void release_first();
     bool sent_after_close(const ts_head& h, const event::Reset& reset);
     void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
 
@@ -196,10 +196,13 @@ private:
     };
     std::unordered_multimap<Tuple, std::uint32_t, TupleHash>
         clients_; ///< namespaces by the ends, netns 0: those of which a server may be elsewhere
-    std::vector<HeldBack> held_back_; ///< of one socket
-    SocketKey held_for_{};
-    std::uint64_t held_id_ = 0; ///< its Connection::id, 0 = nothing is held back
-    std::uint64_t held_since_ = 0;
+    struct Hold {
+        SocketKey socket; ///< as in the records; none when nothing can change any more
+        std::uint64_t conn;
+        std::uint64_t since_ns;
+        std::vector<HeldBack> events;
+    };
+    std::deque<Hold> holds_; ///< see after_close.cc; the oldest first
     std::array<SocketKey, 64> closed_lately_{};
     std::size_t next_closed_ = 0;
     std::map<SocketKey, std::uint32_t> polled_; ///< sk_drops at the last look

@@ -256,8 +256,7 @@ struct Session {
             return !limit.reached() && out.health() == Output::Health::good;
         };
         auto status = tracer.poll(timeout_ms, on_record);
-        if (correlator.holds_back())
-            correlator.tell_held_back();
+        correlator.tell_held_back(now());
         poll_listeners(false);
         tell_stuck();
         tell_losses();
@@ -347,6 +346,7 @@ struct Session {
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
         poll_listeners(true);
+        correlator.tell_held_back(UINT64_MAX);
         correlator.settle(tracer.listener_totals(), now());
         correlator.settle(tracer.netns_totals());
         correlator.settle(tracer.drop_totals(), now());

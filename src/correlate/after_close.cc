@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Data that comes in after close(): the kernel first treats its own socket as if a RST had come in,
- * and then sends one (net/ipv4/tcp_input.c, tcp_rcv_state_process: LINUX_MIB_TCPABORTONDATA). Which
- * of the two it was is known from the next record of this socket, so what was seen until then is
- * held back, for a moment at most.
+ * or ends it without a word, and then sends a RST (net/ipv4/tcp_input.c, tcp_rcv_state_process:
+ * LINUX_MIB_TCPABORTONDATA). Which of the ways it was is known from that, so what was seen until
+ * then is held back, for a moment at most.
  */
 #include <algorithm>
 
@@ -13,68 +13,75 @@
 namespace tcpsaga {
 namespace {
 
-constexpr std::uint64_t moment_ns = 1'000'000; // the RST leaves microseconds later
+// The RST leaves microseconds later, but for a kernel that is preempted.
+constexpr std::uint64_t moment_ns = 20'000'000;
+constexpr std::size_t most = 16;
 
 } // namespace
 
 void Correlator::hold_back(const Connection& c, const ts_head& h)
 {
-    if (held_for_ == SocketKey{h.id, h.netns})
+    if (hold_of(c) != nullptr)
         return;
-    release();
-    held_for_ = {h.id, h.netns};
-    held_id_ = c.id;
-    held_since_ = h.ts_ns;
+    if (holds_.size() == most)
+        release_first();
+    holds_.push_back({{h.id, h.netns}, c.id, h.ts_ns, {}});
 }
 
-bool Correlator::holds_back(const Connection& c) const
+Correlator::Hold* Correlator::hold_of(const Connection& c)
 {
-    return held_id_ != 0 && c.id == held_id_ && c.tuple.netns == held_for_.second;
+    const auto it = std::ranges::find_if(holds_, [&](const Hold& hold) {
+        return hold.conn == c.id && hold.socket.second == c.tuple.netns;
+    });
+    return it == holds_.end() ? nullptr : &*it;
 }
 
-void Correlator::release_after(std::uint64_t ts_ns)
+void Correlator::release_first()
 {
-    if (held_id_ != 0 && ts_ns > held_since_ + moment_ns)
-        release();
+    const Hold hold = std::move(holds_.front());
+    holds_.pop_front();
+    for (const HeldBack& e : hold.events)
+        sink_.on_event({e.ts_ns, &e.connection, e.actor, e.what});
 }
 
-void Correlator::release()
+void Correlator::tell_held_back(std::uint64_t ts_ns)
 {
-    held_id_ = 0;
-    held_for_ = {};
-    for (HeldBack& e : held_back_)
-        sink_.on_event({e.ts_ns, &e.connection, e.actor, std::move(e.what)});
-    held_back_.clear();
+    while (!holds_.empty() && ts_ns > holds_.front().since_ns + moment_ns)
+        release_first();
 }
 
 bool Correlator::sent_after_close(const ts_head& h, const event::Reset& reset)
 {
-    if (held_for_ != SocketKey{h.id, h.netns})
+    const auto hold = std::ranges::find(holds_, SocketKey{h.id, h.netns}, &Hold::socket);
+    if (hold == holds_.end())
         return false;
-    const auto close = std::ranges::find_if(held_back_, [](const HeldBack& e) {
+    auto& events = hold->events;
+    const auto close = std::ranges::find_if(events, [](const HeldBack& e) {
         return std::holds_alternative<event::Close>(e.what);
     });
-    if (close == held_back_.end())
+    if (close == events.end())
         return false;
     auto& life = std::get<event::Close>(close->what);
     life.end = event::End::rst_sent;
     life.why = "data_after_close";
-    Connection c = close->connection;
+    const Connection c = close->connection;
+    const Process actor = close->actor;
     if (const Connection* kept = find(h); kept != nullptr && kept->closed) {
         // Taken for one in TIME_WAIT.
         const std::uint64_t ts = close->ts_ns;
-        held_back_.insert(close,
-                          {ts, c, close->actor,
-                           event::StateChange{c.state, State::close, span(c.since_ns, ts), false}});
+        events.insert(close,
+                      {ts, c, actor,
+                       event::StateChange{c.state, State::close, span(c.since_ns, ts), false}});
         counts_.events++;
         forget(*kept);
     }
-    counts_.events -= std::erase_if(held_back_, [](const HeldBack& e) {
+    counts_.events -= std::erase_if(events, [](const HeldBack& e) {
         const auto* received = std::get_if<event::Reset>(&e.what);
         return received != nullptr && !received->sent;
     });
-    release();
-    emit(c, h.ts_ns, task_of(h), reset);
+    events.push_back({h.ts_ns, c, task_of(h).known() ? task_of(h) : actor, reset});
+    counts_.events++;
+    hold->socket = {}; // all is known
     return true;
 }
 

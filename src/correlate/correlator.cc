@@ -29,7 +29,8 @@ void Correlator::consume(std::span<const std::byte> bytes)
         return;
     }
     counts_.records++;
-    release_after(h->ts_ns);
+    if (!holds_.empty())
+        tell_held_back(h->ts_ns);
     switch (h->kind) {
     case TS_STATE:
         return on_state(as<ts_state>(*h));
@@ -379,8 +380,8 @@ void Correlator::emit(Connection& c, std::uint64_t ts_ns, const Process& task, e
     }
     c.shown = true;
     counts_.events++;
-    if (holds_back(c))
-        held_back_.push_back({ts_ns, c, actor, std::move(what)});
+    if (Hold* hold = holds_.empty() ? nullptr : hold_of(c))
+        hold->events.push_back({ts_ns, c, actor, std::move(what)});
     else
         sink_.on_event({ts_ns, &c, actor, std::move(what)});
 }

@@ -39,7 +39,8 @@ void Correlator::remember_client(const Connection& c)
     // Those that were evicted from the table are still here.
     if (clients_.size() > 2 * table_.size() + 1024)
         std::erase_if(clients_, [&](const auto& entry) {
-            return table_.find(Tuple{entry.first.local, entry.first.remote, entry.second}) == nullptr;
+            return table_.find(Tuple{entry.first.local, entry.first.remote, entry.second}) ==
+                   nullptr;
         });
     clients_.emplace(Tuple{c.tuple.local, c.tuple.remote, 0}, c.tuple.netns);
 }

@@ -514,7 +514,7 @@ TEST_F(Endings, RandomEndings)
     expect_audit_exact(events);
     for (const char* role : {"client", "server"}) {
         const auto closes = select(events, {{"event", "close"}, {"role", role}});
-        EXPECT_EQ(closes.size(), count) << role;
+        EXPECT_EQ(closes.size(), count) << role << " " << events.back();
         const std::set<std::string> possible{"fin", "aborted", "rst_received", "rst_sent"};
         for (const json& e : closes)
             EXPECT_TRUE(possible.contains(e["end"])) << e;

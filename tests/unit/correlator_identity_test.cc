@@ -356,7 +356,7 @@ TEST_P(strange_record, as_the_first_of_its_connection)
     everything(client().id(GetParam()), [](std::span<const std::byte> bytes) {
         Story story;
         story.correlator.consume(bytes);
-        story.correlator.tell_held_back();
+        story.correlator.tell_held_back(UINT64_MAX);
         EXPECT_EQ(story.correlator.malformed(), 0U);
         EXPECT_LE(story.correlator.summary().alive, 1U);
         EXPECT_EQ(story.correlator.summary().events, story.events.seen.size());
@@ -370,7 +370,7 @@ TEST_P(strange_record, after_any_other)
             Story story;
             story.correlator.consume(first);
             story.correlator.consume(second);
-            story.correlator.tell_held_back();
+            story.correlator.tell_held_back(UINT64_MAX);
             ASSERT_LE(story.correlator.summary().alive, 2U);
             ASSERT_EQ(story.correlator.summary().events, story.events.seen.size());
         });
