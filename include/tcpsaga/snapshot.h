@@ -37,7 +37,8 @@ struct SocketRow {
 };
 
 /// What is asked of each socket: bytes, rtt and retransmits cost the kernel a lock per socket.
-enum class SocketDetail : std::uint8_t { plain, with_info };
+/// `bare` is without holders too.
+enum class SocketDetail : std::uint8_t { bare, plain, with_info };
 
 /// The sockets of these namespaces (by inode; empty = every one that a process lives in), each
 /// namespace in one pass, with who holds them. What may not be looked at is left out.

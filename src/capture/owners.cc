@@ -40,9 +40,10 @@ Process describe(std::uint32_t pid, const fs::path& folder)
     if (::stat(folder.c_str(), &st) == 0)
         p.uid = st.st_uid;
     std::ifstream file(folder / "comm");
-    std::string comm;
-    std::getline(file, comm);
-    comm.copy(p.comm.data(), p.comm.size());
+    file.read(p.comm.data(),
+              p.comm.size()); // up to 15 bytes, which may be line feeds, and one more
+    if (file.gcount() > 0)
+        p.comm.at(static_cast<std::size_t>(file.gcount()) - 1) = '\0';
     return p;
 }
 

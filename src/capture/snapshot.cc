@@ -34,7 +34,8 @@ std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns, Soc
     namespaces.find();
     for (const auto& [inode, path] : namespaces.paths())
         namespaces.visit(inode, [&] { append(rows, dump_socket_rows(detail)); });
-    name_holders(rows);
+    if (detail != SocketDetail::bare)
+        name_holders(rows);
     return rows;
 }
 
