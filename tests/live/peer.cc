@@ -43,6 +43,8 @@
  *     seconds have passed, then waits.
  * peer flood ADDR PORT COUNT
  *     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737) that nobody has; IPv4.
+ * peer fin FROM PORT ADDR PORT SEQ ACK
+ *     one FIN in FROM's name; IPv4.
  * peer abort ADDR PORT
  *     connect, write a byte, wait for the answer, close without having read it.
  */
@@ -452,43 +454,75 @@ std::uint16_t checksum(const std::uint16_t* data, std::size_t words)
     return static_cast<std::uint16_t>(~sum);
 }
 
-int flood(const char* addr, int port, long count)
+/// One TCP segment without data, from whoever; ports in network order.
+void send_segment(int fd, const sockaddr_in& from, const sockaddr_in& to, tcphdr tcp)
 {
-    Socket to{};
-    const socklen_t size = parse(to, addr, port);
+    struct {
+        iphdr ip;
+        tcphdr tcp;
+    } packet{};
+    packet.ip.version = 4;
+    packet.ip.ihl = 5;
+    packet.ip.ttl = 64;
+    packet.ip.protocol = IPPROTO_TCP;
+    packet.ip.tot_len = htons(sizeof(packet));
+    packet.ip.saddr = from.sin_addr.s_addr;
+    packet.ip.daddr = to.sin_addr.s_addr;
+    tcp.source = from.sin_port;
+    tcp.dest = to.sin_port;
+    tcp.doff = 5;
+    tcp.window = htons(65535);
+    struct {
+        std::uint32_t saddr, daddr;
+        std::uint16_t proto, length;
+        tcphdr tcp;
+    } pseudo{packet.ip.saddr, packet.ip.daddr, htons(IPPROTO_TCP), htons(sizeof(tcphdr)), tcp};
+    std::uint16_t words[sizeof(pseudo) / 2];
+    std::memcpy(words, &pseudo, sizeof(pseudo));
+    tcp.check = checksum(words, sizeof(words) / 2);
+    packet.tcp = tcp;
+    if (sendto(fd, &packet, sizeof(packet), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) <
+        0)
+        die("send");
+}
+
+int raw_socket()
+{
     const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
     if (fd < 0)
         die("raw socket");
+    return fd;
+}
+
+int flood(const char* addr, int port, long count)
+{
+    Socket to{};
+    parse(to, addr, port);
+    const int fd = raw_socket();
     for (long i = 0; i < count; i++) {
-        struct {
-            iphdr ip;
-            tcphdr tcp;
-        } packet{};
-        packet.ip.version = 4;
-        packet.ip.ihl = 5;
-        packet.ip.ttl = 64;
-        packet.ip.protocol = IPPROTO_TCP;
-        packet.ip.tot_len = htons(sizeof(packet));
-        packet.ip.saddr = htonl(0xc0000202U + static_cast<std::uint32_t>(i % 250));
-        packet.ip.daddr = to.v4.sin_addr.s_addr;
-        packet.tcp.source = htons(static_cast<std::uint16_t>(1024 + i / 250 % 60000));
-        packet.tcp.dest = to.v4.sin_port;
-        packet.tcp.seq = htonl(static_cast<std::uint32_t>(i));
-        packet.tcp.doff = 5;
-        packet.tcp.syn = 1;
-        packet.tcp.window = htons(65535);
-        struct {
-            std::uint32_t saddr, daddr;
-            std::uint16_t proto, length;
-            tcphdr tcp;
-        } pseudo{packet.ip.saddr, packet.ip.daddr, htons(IPPROTO_TCP), htons(sizeof(tcphdr)),
-                 packet.tcp};
-        std::uint16_t words[sizeof(pseudo) / 2];
-        std::memcpy(words, &pseudo, sizeof(pseudo));
-        packet.tcp.check = checksum(words, sizeof(words) / 2);
-        if (sendto(fd, &packet, sizeof(packet), 0, &to.any, size) < 0)
-            die("send");
+        sockaddr_in from{};
+        from.sin_addr.s_addr = htonl(0xc0000202U + static_cast<std::uint32_t>(i % 250));
+        from.sin_port = htons(static_cast<std::uint16_t>(1024 + i / 250 % 60000));
+        tcphdr syn{};
+        syn.seq = htonl(static_cast<std::uint32_t>(i));
+        syn.syn = 1;
+        send_segment(fd, from, to.v4, syn);
     }
+    return 0;
+}
+
+int fin(const char* from_addr, int from_port, const char* addr, int port, long seq, long ack)
+{
+    Socket from{};
+    Socket to{};
+    parse(from, from_addr, from_port);
+    parse(to, addr, port);
+    tcphdr tcp{};
+    tcp.seq = htonl(static_cast<std::uint32_t>(seq));
+    tcp.ack_seq = htonl(static_cast<std::uint32_t>(ack));
+    tcp.ack = 1;
+    tcp.fin = 1;
+    send_segment(raw_socket(), from.v4, to.v4, tcp);
     return 0;
 }
 
@@ -561,6 +595,9 @@ int main(int argc, char** argv)
         return rush(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "flood" && argc == 5)
         return flood(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
+    if (what == "fin" && argc == 8)
+        return fin(argv[2], std::atoi(argv[3]), argv[4], std::atoi(argv[5]), std::atol(argv[6]),
+                   std::atol(argv[7]));
     if (what == "abort" && argc == 4)
         return abort_one(argv[2], std::atoi(argv[3]));
     std::fprintf(stderr, "peer: see the top of peer.cc\n");
