@@ -215,6 +215,7 @@ std::string read_keys(const std::string& text, std::vector<SocketKey>& keys)
 void add_socket_options(CLI::App& app, Options& o, Raw& raw)
 {
     add_filter_options(app, o, raw);
+    app.remove_option(app.get_option("--cgroup")); // the kernel's filter alone knows it
     const auto* const group = "Which connections";
     auto* state = add_state_option(app, o, "in one of these states")->group(group);
     app.add_flag_callback(

@@ -362,6 +362,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"sockets", "--event", "close"}, "--event"},
         Wrong{{"sockets", "--duration", "1"}, "--duration"},
         Wrong{{"sockets", "--attach", "auto"}, "--attach"},
+        Wrong{{"sockets", "--cgroup", "/"}, "--cgroup"},
         Wrong{{"sockets", "--port", "0"}, "--port"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
