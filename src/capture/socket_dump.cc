@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "socket_dump.h"
 
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 

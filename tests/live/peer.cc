@@ -45,6 +45,10 @@
  *     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737) that nobody has; IPv4.
  * peer fin FROM PORT ADDR PORT SEQ ACK
  *     one FIN in FROM's name; IPv4.
+ * peer prefork ADDR PORT COUNT
+ *     listen, fork COUNT workers that have the listener too; says "worker PID" for each, "ready".
+ * peer pass ADDR PORT
+ *     accept one, pass it over a Unix socket to a child, close it; says "passed PID FD", the child's.
  * peer abort ADDR PORT
  *     connect, write a byte, wait for the answer, close without having read it.
  */
@@ -53,6 +57,7 @@
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -539,6 +544,85 @@ int abort_one(const char* addr, int port)
     return close(fd);
 }
 
+/// A child that ends with us.
+pid_t fork_child()
+{
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent))
+        std::exit(1);
+    return pid;
+}
+
+int prefork(const char* addr, int port, int count)
+{
+    announce(addr, port);
+    for (int i = 0; i < count; i++) {
+        const pid_t worker = fork_child();
+        if (worker == 0)
+            return pause();
+        std::printf("worker %d\n", worker);
+    }
+    std::printf("ready\n");
+    std::fflush(stdout);
+    return pause();
+}
+
+/// A message of one byte with a descriptor in it.
+struct Passing {
+    char byte = 'x';
+    iovec data{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+
+    Passing()
+    {
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof(control);
+    }
+};
+
+int be_passed_to(int from)
+{
+    Passing p;
+    int fd = -1;
+    char byte = 0;
+    if (recvmsg(from, &p.message, MSG_CMSG_CLOEXEC) != 1)
+        die("recvmsg");
+    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&p.message)), sizeof(fd));
+    if (read(from, &byte, 1) != 1) // the sender has closed it
+        die("read");
+    std::printf("passed %d %d\n", getpid(), fd);
+    std::fflush(stdout);
+    return pause();
+}
+
+int pass(const char* addr, int port)
+{
+    const int listener = announce(addr, port);
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        die("socketpair");
+    if (fork_child() == 0)
+        return be_passed_to(pair[1]);
+    const int fd = accept(listener, nullptr, nullptr);
+    Passing p;
+    cmsghdr* const head = CMSG_FIRSTHDR(&p.message);
+    *head = {};
+    head->cmsg_len = CMSG_LEN(sizeof(fd));
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    std::memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+    if (fd < 0 || sendmsg(pair[0], &p.message, 0) != 1 || close(fd) != 0 ||
+        write(pair[0], &p.byte, 1) != 1)
+        die("pass");
+    return pause();
+}
+
 int storm(const char* addr, int port, long count)
 {
     Socket to{};
@@ -598,6 +682,10 @@ int main(int argc, char** argv)
     if (what == "fin" && argc == 8)
         return fin(argv[2], std::atoi(argv[3]), argv[4], std::atoi(argv[5]), std::atol(argv[6]),
                    std::atol(argv[7]));
+    if (what == "prefork" && argc == 5)
+        return prefork(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "pass" && argc == 4)
+        return pass(argv[2], std::atoi(argv[3]));
     if (what == "abort" && argc == 4)
         return abort_one(argv[2], std::atoi(argv[3]));
     std::fprintf(stderr, "peer: see the top of peer.cc\n");
