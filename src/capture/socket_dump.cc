@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "socket_dump.h"
 
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
-#include <linux/tcp.h>
-
 #include <vector>
 
 #include "tcpsaga/snapshot.h"

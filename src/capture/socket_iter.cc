@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "socket_iter.h"
 
+#include <linux/tcp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <ctime>

@@ -8,9 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <optional>
 #include <thread>
 
 #include "capture/fd.h"
@@ -19,6 +16,7 @@
 #include "saga.h"
 #include "tcpsaga/owners.h"
 #include "tcpsaga/process_info.h"
+#include "tcpsaga/processes.h"
 #include "tcpsaga/snapshot.h"
 
 namespace live {
@@ -105,17 +103,18 @@ TEST_F(Snapshot, ADescriptorThatWasPassed)
 /// The process that this one is the parent of.
 std::uint32_t child_of(pid_t parent)
 {
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-        std::ifstream file(entry.path() / "stat");
-        const std::string stat{std::istreambuf_iterator<char>(file), {}};
+    std::uint32_t child = 0;
+    tcpsaga::for_each_process([&](std::uint32_t pid, const std::filesystem::path& folder) {
+        const std::string stat = tcpsaga::read_proc_file(folder / "stat");
         const auto comm_end = stat.rfind(") ");
         int its_parent = 0;
         if (comm_end != std::string::npos &&
             std::sscanf(stat.c_str() + comm_end, ") %*c %d", &its_parent) == 1 &&
             its_parent == parent)
-            return static_cast<std::uint32_t>(std::strtoul(stat.c_str(), nullptr, 10));
-    }
-    return 0;
+            child = pid;
+        return child == 0;
+    });
+    return child;
 }
 
 TEST_F(Snapshot, AProcessInOtherNamespaces)
@@ -224,6 +223,16 @@ void set(int fd, int level, int option, int value)
     EXPECT_EQ(setsockopt(fd, level, option, &value, sizeof(value)), 0);
 }
 
+/// Until all that was sent is acknowledged: an ACK may wait for 40 ms.
+void settle(int fd)
+{
+    tcp_info info{};
+    socklen_t size = sizeof(info);
+    while (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           (info.tcpi_unacked != 0 || info.tcpi_state == TCP_FIN_WAIT1))
+        usleep(1000);
+}
+
 /// Sockets of this process in most states, with bytes and timers.
 struct Mixture {
     std::vector<Fd> fds;
@@ -240,16 +249,17 @@ struct Mixture {
 
     Mixture()
     {
-        run({"ip", "link", "add", "nowhere", "type", "dummy"});
-        run({"ip", "addr", "add", "192.0.2.1/24", "dev", "nowhere"});
-        EXPECT_EQ(run({"ip", "link", "set", "nowhere", "up"}).exit_code, 0);
+        // What goes to the others of this net comes back to a host that does not forward.
+        EXPECT_EQ(run({"ip", "addr", "add", "192.0.2.1/32", "dev", "lo"}).exit_code, 0);
+        EXPECT_EQ(run({"ip", "route", "add", "192.0.2.0/24", "dev", "lo"}).exit_code, 0);
         keep(listen_on(AF_INET, "0.0.0.0", v4));
         const int listener = last();
         keep(listen_on(AF_INET6, "::", v6));
         const int listener6 = last();
         // ESTABLISHED, with what was not read, and a keepalive timer
         keep(connect_to(v4));
-        EXPECT_EQ(write(last(), "abcdefg", 7), 7);
+        const int writer = last();
+        EXPECT_EQ(write(writer, "abcdefg", 7), 7);
         char byte = 0;
         EXPECT_EQ(read(accepted(listener), &byte, 1), 1);
         set(last(), SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -263,8 +273,11 @@ struct Mixture {
         accepted(listener6);
         // FIN_WAIT2 and CLOSE_WAIT
         keep(connect_to(v4));
-        shutdown(last(), SHUT_WR);
+        const int finisher = last();
+        shutdown(finisher, SHUT_WR);
         EXPECT_EQ(read(accepted(listener), &byte, 1), 0);
+        settle(writer);
+        settle(finisher);
         // TIME_WAIT
         Fd first(connect_to(v4));
         Fd second(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
