@@ -41,8 +41,9 @@ std::uint64_t parse_start_time(std::string_view text);
 std::string read_proc_file(const std::filesystem::path& path);
 
 struct ProcessInfo {
-    std::string command; ///< arguments, blanks between; any bytes: escape before printing. "" = none
-    std::string cgroup;  ///< path from the root that we see
+    std::string
+        command;        ///< arguments, blanks between; any bytes: escape before printing. "" = none
+    std::string cgroup; ///< path from the root that we see
     Container container;
     std::uint32_t inner_pid = 0; ///< pid in its own pid namespace
     std::uint32_t netns = 0;     ///< inode; 0 = we may not look

@@ -3,13 +3,12 @@
  * The names that container managers give to cgroups, each a component of the path:
  *
  *   docker-ID.scope, docker/ID                          docker; moby/daemon/oci_linux.go
- *   cri-containerd-ID.scope, SLICE:cri-containerd:ID    containerd under Kubernetes; the second form
- *                                                       where the kubelet uses the other driver
- *   nerdctl-ID.scope                                    containerd
- *   libpod-ID.scope, libpod_parent/libpod-ID            podman; libpod/oci_conmon_linux.go
- *   crio-ID.scope, crio-ID                              CRI-O
- *   ID                                                  Kubernetes, containerd, ECS: nobody's name
- *   …pod2c48…_9a….slice, pod2c48…-9a…                   a pod: kubelet/cm/pod_container_manager_linux.go
+ *   cri-containerd-ID.scope, SLICE:cri-containerd:ID    containerd under Kubernetes; the second
+ * form where the kubelet uses the other driver nerdctl-ID.scope containerd libpod-ID.scope,
+ * libpod_parent/libpod-ID            podman; libpod/oci_conmon_linux.go crio-ID.scope, crio-ID
+ * CRI-O ID                                                  Kubernetes, containerd, ECS: nobody's
+ * name …pod2c48…_9a….slice, pod2c48…-9a…                   a pod:
+ * kubelet/cm/pod_container_manager_linux.go
  *
  * ID is 64 hexadecimal digits.
  */
@@ -50,7 +49,8 @@ std::string_view runtime_of(std::string_view word)
         {"libpod", "podman"},
         {"crio", "crio"},
     }};
-    const auto* const known = std::ranges::find(runtimes, word, [](const auto& r) { return r.first; });
+    const auto* const known =
+        std::ranges::find(runtimes, word, [](const auto& r) { return r.first; });
     return known == runtimes.end() ? "" : known->second;
 }
 

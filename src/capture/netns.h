@@ -12,8 +12,8 @@
 
 namespace tcpsaga {
 
-/// The network namespaces that processes live in or `ip netns` and docker have a name for. Keeps paths, not descriptors or sockets: those
-/// would keep a namespace alive after its processes.
+/// The network namespaces that processes live in or `ip netns` and docker have a name for. Keeps
+/// paths, not descriptors or sockets: those would keep a namespace alive after its processes.
 class Namespaces {
 public:
     /// `wanted`: by inode; empty = all.

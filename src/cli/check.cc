@@ -128,8 +128,8 @@ void print_json(const Report& r)
                                   {"verdict", r.verdict()},
                                   {"title", r.plan.title()},
                                   {"facts", std::move(facts)}};
-    auto& owners = report["owners"] = {{"tells", owners_tell},
-                                       {"by", r.owners ? "iter/task_file" : "/proc"}};
+    auto& owners =
+        report["owners"] = {{"tells", owners_tell}, {"by", r.owners ? "iter/task_file" : "/proc"}};
     if (!r.owners) {
         owners["lost"] = lost_by_proc;
         owners["refused"] = r.owners.error().message();

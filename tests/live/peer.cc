@@ -48,9 +48,9 @@
  * peer prefork ADDR PORT COUNT
  *     listen, fork COUNT workers that have the listener too; says "worker PID" for each, "ready".
  * peer pass ADDR PORT
- *     accept one, pass it over a Unix socket to a child, close it; says "passed PID FD", the child's.
- * peer abort ADDR PORT
- *     connect, write a byte, wait for the answer, close without having read it.
+ *     accept one, pass it over a Unix socket to a child, close it; says "passed PID FD", the
+ * child's. peer abort ADDR PORT connect, write a byte, wait for the answer, close without having
+ * read it.
  */
 #include <arpa/inet.h>
 #include <liburing.h>

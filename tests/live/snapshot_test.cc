@@ -154,9 +154,11 @@ TEST_F(Snapshot, ANamespaceWithoutAProcess)
     std::uint32_t netns = 0;
     {
         EXPECT_EQ(run({"ip", "-n", name, "link", "set", "lo", "up"}).exit_code, 0);
-        Listening server({"ip", "netns", "exec", name, peer_path(), "serve", "127.0.0.1", "0", "1"});
+        Listening server({"ip", "netns", "exec", name, peer_path(), "serve", "127.0.0.1", "0",
+                          "1"});
         port = server.port;
-        netns = tcpsaga::ProcessInfos().of(static_cast<std::uint32_t>(server.process.pid()), 0)->netns;
+        netns =
+            tcpsaga::ProcessInfos().of(static_cast<std::uint32_t>(server.process.pid()), 0)->netns;
         EXPECT_EQ(run({"ip", "netns", "exec", name, peer_path(), "storm", "127.0.0.1",
                        std::to_string(port), "1"})
                       .exit_code,
@@ -337,16 +339,16 @@ TEST_F(Snapshot, IteratorAndInetDiagAgree)
     const Mixture sockets;
     const auto by_diag = tcpsaga::dump_socket_rows();
     const auto by_iterator = iterated();
-    const std::map<State, int> all{{State::listen, 2},     {State::established, 8},
-                                   {State::fin_wait2, 1},  {State::close_wait, 1},
-                                   {State::time_wait, 1},  {State::syn_sent, 1},
+    const std::map<State, int> all{{State::listen, 2},      {State::established, 8},
+                                   {State::fin_wait2, 1},   {State::close_wait, 1},
+                                   {State::time_wait, 1},   {State::syn_sent, 1},
                                    {State::new_syn_recv, 3}};
     EXPECT_EQ(states_of(by_diag), all);
     EXPECT_EQ(states_of(by_iterator), all);
     ASSERT_EQ(by_iterator.size(), by_diag.size());
     for (std::size_t i = 0; i < by_diag.size(); i++) { // both by cookie
-        SCOPED_TRACE(testing::Message() << to_string(by_diag[i].tuple.local.addr) << " "
-                                        << name_of(by_diag[i].state));
+        SCOPED_TRACE(testing::Message()
+                     << to_string(by_diag[i].tuple.local.addr) << " " << name_of(by_diag[i].state));
         EXPECT_EQ(by_iterator[i].cookie, by_diag[i].cookie);
         expect_same(by_diag[i], by_iterator[i]);
     }

@@ -65,8 +65,8 @@ const Case cases[] = {
      "/kubepods.slice/kubepods-pod" + pod_ + ".slice/cri-containerd-" + id + ".scope",
      {id, "containerd", pod}},
     {"kubernetes_docker_systemd",
-     "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + pod_ +
-         ".slice/docker-" + id + ".scope",
+     "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + pod_ + ".slice/docker-" +
+         id + ".scope",
      {id, "docker", pod}},
     {"kubernetes_crio_systemd",
      "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + pod_ + ".slice/crio-" +

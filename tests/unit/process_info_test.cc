@@ -17,9 +17,10 @@ constexpr std::uint64_t second = 1'000'000'000;
 
 TEST(ProcStatus, Parsed)
 {
-    const auto status = parse_proc_status("Name:\tngin\\nUid:\nTgid:\t812\nPid:\t812\n"
-                                          "Uid:\t33\t0\t0\t0\nNStgid:\t812\t9\t7\nNSpid:\t812\t9\t7\n"
-                                          "NSpgid:\t812\t9\t7\n");
+    const auto status =
+        parse_proc_status("Name:\tngin\\nUid:\nTgid:\t812\nPid:\t812\n"
+                          "Uid:\t33\t0\t0\t0\nNStgid:\t812\t9\t7\nNSpid:\t812\t9\t7\n"
+                          "NSpgid:\t812\t9\t7\n");
     EXPECT_EQ(status.uid, 33U);
     EXPECT_EQ(status.inner_pid, 7U);
     EXPECT_EQ(parse_proc_status("NSpid:\t812\n").inner_pid, 812U);
