@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tcpsaga/socket_access.h"
 
+#include "iterator.h"
 #include "netns.h"
 #include "sock_diag.h"
 
@@ -8,7 +9,7 @@ namespace tcpsaga {
 
 Status check_socket_access(const std::vector<std::uint32_t>& netns)
 {
-    if (!has_inet_diag())
+    if (!has_inet_diag() && !Iterator::load(Iterator::Over::sockets))
         return Error{"cannot list sockets:", "this kernel has no inet_diag", 0,
                      "modprobe tcp_diag"};
     Namespaces namespaces(netns);

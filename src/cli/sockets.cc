@@ -10,10 +10,10 @@
 #include <csignal>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 #include "say.h"
+#include "tcpsaga/process_info.h"
 #include "tcpsaga/socket_access.h"
 #include "tcpsaga/sockets.h"
 
@@ -22,17 +22,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The cgroup of a process, "" for the root's: of version 2, else of the first hierarchy.
-std::string cgroup_of(std::uint32_t pid)
+/// The id of the container that a process is in, else its cgroup, "" for the root's.
+std::string container_name(std::uint32_t pid)
 {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/cgroup");
-    std::string path;
-    for (std::string line; std::getline(file, line);) { // "0::/system.slice/nginx.service"
-        const auto colon = line.find(':', line.find(':') + 1);
-        if (colon != std::string::npos && (path.empty() || line.starts_with("0::")))
-            path = line.substr(colon + 1);
-    }
-    return path == "/" ? "" : path;
+    ProcessInfos infos;
+    const ProcessInfo* const info = infos.of(pid, 0);
+    if (info == nullptr || info->cgroup == "/")
+        return "";
+    return info->container.id.empty() ? info->cgroup : info->container.id;
 }
 
 /// The names that `ip netns` gave.
@@ -74,7 +71,7 @@ SocketPrint print_options(const Options& o, const Output& out)
     how.utc_ns = utc_now();
     how.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
     how.info = o.info;
-    how.names.container = cgroup_of;
+    how.names.container = container_name;
     how.names.netns = [names = netns_names()](std::uint32_t inode) {
         const auto found = names.find(inode);
         return found == names.end() ? std::string() : found->second;
