@@ -4,22 +4,9 @@
  * Which connections are recorded at all. The same rule is in C++
  * (correlate/filter.h) for what cannot be known here; tests hold the two together.
  */
-#include "access.bpf.h"
+#include "tuple.bpf.h"
 
 const volatile struct ts_knobs knobs = {};
-
-/* As in ts_head. */
-struct tuple {
-    __u32 laddr[4];
-    __u32 raddr[4];
-    __u32 netns;
-    __u16 lport;
-    __u16 rport;
-    __u8 family;
-    __u8 pad[3]; /* a map's key has no holes */
-};
-
-#define V4_MAPPED_WORD bpf_htonl(0xffff)
 
 INLINE bool one_of(const volatile __u16 *list, __u32 n, __u16 a, __u16 b)
 {

@@ -27,7 +27,7 @@ mapfile -t sources < <(find bpf vmlinux include src tests -name '*.[ch]' -o -nam
 # LICENSE says which part is under which.
 for file in "${sources[@]}"; do
     case $file in
-    bpf/* | vmlinux/* | include/tcpsaga/abi.h) licence='GPL-2.0 OR BSD-2-Clause' ;;
+    bpf/* | vmlinux/* | include/tcpsaga/abi*.h) licence='GPL-2.0 OR BSD-2-Clause' ;;
     *) licence='BSD-2-Clause' ;;
     esac
     read -r first <"$file" || true

@@ -92,10 +92,22 @@ struct sock_cgroup_data {
     struct cgroup *cgroup; /* since 5.15 */
 };
 
+struct hlist_node {
+    struct hlist_node **pprev;
+};
+struct timer_list {
+    struct hlist_node entry;
+    unsigned long expires; /* jiffies */
+};
+
+struct socket;
 struct sock {
     struct sock_common __sk_common;
     struct sock_cgroup_data sk_cgrp_data;
     socket_lock_t sk_lock;
+    struct socket *sk_socket;
+    struct timer_list sk_timer;
+    struct timer_list tcp_retransmit_timer; /* in a union with sk_timer, from 7.0 */
     int sk_err;
     __u16 sk_protocol;
     __u32 sk_ack_backlog;
@@ -116,11 +128,18 @@ struct inet_connection_sock {
     struct inet_sock icsk_inet;
     struct request_sock_queue icsk_accept_queue;
     __u32 icsk_user_timeout;
+    unsigned long icsk_timeout;              /* gone since 6.15: that of the timer */
+    struct timer_list icsk_retransmit_timer; /* gone since 7.0 */
+    struct timer_list icsk_keepalive_timer; /* sk_timer before 7.0 and its like in stable kernels */
+    __u8 icsk_pending;
+    __u8 icsk_retransmits;
+    __u8 icsk_probes_out;
 };
 
 struct tcp_sock {
     struct inet_connection_sock inet_conn;
     __u32 snd_una;
+    __u32 snd_nxt;
     __u32 write_seq;
     __u32 copied_seq;
     __u32 rcv_nxt;
@@ -129,18 +148,14 @@ struct tcp_sock {
     __u64 bytes_acked;
     __u64 bytes_received;
     int linger2;
+    __u64 bytes_sent;
+    __u64 bytes_retrans;
 };
 
 struct inet_timewait_sock {
     struct sock_common __tw_common;
     volatile unsigned char tw_substate;
-};
-
-struct hlist_node {
-    struct hlist_node **pprev;
-};
-struct timer_list {
-    struct hlist_node entry;
+    struct timer_list tw_timer;
 };
 
 struct request_sock {
@@ -180,11 +195,22 @@ enum sock_flags {
     SOCK_DEAD = 4,
 };
 
+struct file;
 struct socket {
+    struct file *file;
     struct sock *sk;
+};
+struct inode {
+    unsigned short i_mode;
+    unsigned long i_ino; /* __u64 since 7.1 */
+};
+struct socket_alloc {
+    struct socket socket;
+    struct inode vfs_inode;
 };
 struct file {
     void *private_data;
+    struct inode *f_inode;
 };
 struct fdtable {
     unsigned int max_fds;
@@ -199,10 +225,45 @@ struct rlimit {
 struct signal_struct {
     struct rlimit rlim[16]; /* RLIM_NLIMITS */
 };
+struct upid {
+    int nr;
+};
+struct pid {
+    unsigned int level;
+    struct upid numbers[1]; /* per level of pid namespaces, from the initial one */
+};
+typedef struct {
+    unsigned int val;
+} kuid_t;
+struct cred {
+    kuid_t uid;
+};
 struct task_struct {
     unsigned int flags;
+    int tgid;
+    __u64 start_boottime;
+    struct task_struct *group_leader;
+    struct pid *thread_pid;
+    const struct cred *cred;
+    char comm[16]; /* TASK_COMM_LEN */
     struct files_struct *files;
     struct signal_struct *signal;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+    struct seq_file *seq;
+};
+struct bpf_iter__task_file { /* its pointers are in anonymous unions */
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
+    __u32 fd;
+    struct file *file;
+};
+struct bpf_iter__tcp {
+    struct bpf_iter_meta *meta;
+    struct sock_common *sk_common;
+    __u32 uid;
 };
 struct sockaddr { /* either family's, by its own layout: include/uapi/linux/in{,6}.h */
     unsigned short sa_family;

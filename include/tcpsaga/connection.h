@@ -41,6 +41,7 @@ struct Process {
 
     [[nodiscard]] bool known() const { return from != PidFrom::nobody; }
     [[nodiscard]] std::string_view name() const;
+    bool operator==(const Process&) const = default;
 };
 
 /// The other end of a connection, on this host.

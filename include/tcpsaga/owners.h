@@ -1,20 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <unordered_map>
 #include <vector>
 
+#include "tcpsaga/result.h"
 #include "tcpsaga/snapshot.h"
 
 namespace tcpsaga {
 
-/// Who holds these sockets, by inode number: the first process in /proc whose descriptors name
-/// one. Sockets of processes that we may not look into, or of none, are left out.
-std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes);
+/// All descriptors that name a socket, by its inode number; each list by pid and fd.
+using HolderTable = std::unordered_map<std::uint64_t, std::vector<Holder>>;
 
-/// All descriptors in /proc that name a socket, by its inode number; each list by pid and fd.
-/// Those of processes that we may not look into are left out.
-std::unordered_map<std::uint64_t, std::vector<Holder>> find_holders();
+/// Tells who holds which socket, of all processes of this pid namespace and those below it:
+/// forked ones that share a socket, those that got a descriptor passed, in whatever network
+/// namespace. By the kernel's iterator over descriptors where it lets us, else by /proc, which
+/// takes longer, needs CAP_SYS_PTRACE for the processes of others, and misses the descriptors of a
+/// thread that has a table of its own or has outlived its process's first thread.
+class OwnerReader {
+public:
+    enum class By : std::uint8_t { best, proc };
+    explicit OwnerReader(By by = By::best);
+    ~OwnerReader();
+    OwnerReader(const OwnerReader&) = delete;
+    OwnerReader& operator=(const OwnerReader&) = delete;
+
+    /// Those who hold a socket now. By the iterator TCP and MPTCP sockets only, by /proc any.
+    [[nodiscard]] HolderTable read() const;
+    /// Whether the iterator is used, or why it is not.
+    [[nodiscard]] const Status& iterator() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// As OwnerReader::read().
+HolderTable find_holders();
+
+/// The first holder (by pid) of each of these sockets. Those of processes that we may not look
+/// into, or of none, are left out.
+std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes);
 
 } // namespace tcpsaga

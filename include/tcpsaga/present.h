@@ -37,6 +37,10 @@ void append_json_string(fmt::memory_buffer& to, std::string_view text);
 /// Appends text with control characters and broken UTF-8 made visible: nothing in it can
 /// steer a terminal or start a new line.
 void append_visible(fmt::memory_buffer& to, std::string_view text);
+/// The same as a string of its own.
+std::string visible(std::string_view text);
+/// "192.0.2.1:80", "[2001:db8::1]:80"; no port: "*".
+std::string endpoint_text(const Endpoint& e);
 /// Community ID 1 (github.com/corelight/community-id-spec), seed 0, for TCP.
 std::string community_id(const Tuple& t);
 /// "2026-11-20T16:07:00.123456789Z"

@@ -6,9 +6,10 @@
 
 namespace tcpsaga {
 
-/// Every process in /proc, in no order of meaning, with its folder there, until `visit` says
-/// false. It may be gone by the time it is visited.
+/// Every process in /proc by its number (fs/proc/base.c), with its folder there, until `visit`
+/// says false. It may be gone by the time it is visited.
 void for_each_process(
-    const std::function<bool(std::uint32_t pid, const std::filesystem::path& folder)>& visit);
+    const std::function<bool(std::uint32_t pid, const std::filesystem::path& folder)>& visit,
+    const std::filesystem::path& proc = "/proc");
 
 } // namespace tcpsaga

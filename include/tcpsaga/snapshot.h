@@ -2,6 +2,7 @@
 #pragma once
 /* Every TCP socket that there is now. */
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "tcpsaga/connection.h"
@@ -13,8 +14,11 @@ enum class SocketTimer : std::uint8_t { off, on, keepalive, time_wait, persist }
 
 /// A descriptor that names a socket.
 struct Holder {
-    Process process; ///< from: snapshot
+    Process process; ///< from: snapshot; comm and uid (the real one) are its first thread's
     int fd = -1;
+    std::uint32_t inner_pid = 0; ///< pid in its own pid namespace
+    std::uint64_t started = 0;   ///< hundredths of a second after boot, as in /proc/PID/stat
+    bool operator==(const Holder&) const = default;
 };
 
 struct SocketRow {
@@ -37,10 +41,29 @@ struct SocketRow {
 };
 
 /// What is asked of each socket: bytes, rtt and retransmits cost the kernel a lock per socket.
-enum class SocketDetail : std::uint8_t { plain, with_info };
+/// `bare` is without holders too.
+enum class SocketDetail : std::uint8_t { bare, plain, with_info };
 
-/// The sockets of these namespaces (by inode; empty = every one that a process lives in), each
-/// namespace in one pass, with who holds them. What may not be looked at is left out.
+/// Takes snapshots, with what that needs of the kernel kept for the next one.
+class SnapshotReader {
+public:
+    SnapshotReader();
+    ~SnapshotReader();
+    SnapshotReader(const SnapshotReader&) = delete;
+    SnapshotReader& operator=(const SnapshotReader&) = delete;
+
+    /// The sockets of these namespaces (by inode; empty = every one that a process lives in or
+    /// that has a name), each namespace in one pass, with who holds them. Where there is no
+    /// inet_diag by BPF's iterator. What may not be looked at is left out.
+    [[nodiscard]] std::vector<SocketRow> read(const std::vector<std::uint32_t>& netns,
+                                              SocketDetail detail = SocketDetail::with_info) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// As SnapshotReader::read(), once.
 std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns,
                                     SocketDetail detail = SocketDetail::with_info);
 

@@ -11,19 +11,29 @@
 
 namespace tcpsaga {
 
+void Namespaces::add(const std::string& path)
+{
+    struct stat st {};
+    if (::stat(path.c_str(), &st) != 0)
+        return;
+    const auto inode = static_cast<std::uint32_t>(st.st_ino);
+    if (wanted_.empty() || std::ranges::find(wanted_, inode) != wanted_.end())
+        paths_.emplace(inode, path);
+}
+
 void Namespaces::find()
 {
     paths_.clear();
     for_each_process([this](std::uint32_t, const std::filesystem::path& folder) {
-        const std::string path = folder / "ns/net";
-        struct stat st {};
-        if (::stat(path.c_str(), &st) != 0)
-            return true;
-        const auto inode = static_cast<std::uint32_t>(st.st_ino);
-        if (wanted_.empty() || std::ranges::find(wanted_, inode) != wanted_.end())
-            paths_.emplace(inode, path);
+        add(folder / "ns/net");
         return true;
     });
+    // Where the last process has gone there may be sockets yet: orphans, TIME_WAIT.
+    for (const char* folder : {"/run/netns", "/run/docker/netns"}) {
+        std::error_code none;
+        for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+            add(entry.path());
+    }
 }
 
 void Namespaces::visit(std::uint32_t inode, const std::function<void()>& work) const

@@ -12,8 +12,8 @@
 
 namespace tcpsaga {
 
-/// The network namespaces that processes live in. Keeps paths, not descriptors or sockets: those
-/// would keep a namespace alive after its processes.
+/// The network namespaces that processes live in or `ip netns` and docker have a name for. Keeps
+/// paths, not descriptors or sockets: those would keep a namespace alive after its processes.
 class Namespaces {
 public:
     /// `wanted`: by inode; empty = all.
@@ -26,6 +26,8 @@ public:
     void visit(std::uint32_t inode, const std::function<void()>& work) const;
 
 private:
+    void add(const std::string& path);
+
     std::vector<std::uint32_t> wanted_;
     Fd home_{::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
     std::map<std::uint32_t, std::string> paths_;

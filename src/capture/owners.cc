@@ -1,102 +1,98 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tcpsaga/owners.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <fstream>
-#include <memory>
-#include <string>
+#include <cstring>
+#include <optional>
 #include <tuple>
 
-#include "tcpsaga/processes.h"
+#include "iterator.h"
+#include "proc_holders.h"
+#include "tcpsaga/abi_snapshot.h"
 
 namespace tcpsaga {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// "socket:[123]" as links in /proc/PID/fd have it; 0 for anything else.
-std::uint64_t socket_inode(std::string_view link)
+Holder decode(const ts_holder& row)
 {
-    constexpr std::string_view prefix = "socket:[";
-    std::uint64_t inode = 0;
-    if (link.starts_with(prefix))
-        std::from_chars(link.data() + prefix.size(), link.data() + link.size(), inode);
-    return inode;
+    constexpr std::uint64_t ns_per_tick = 10'000'000; // of /proc: USER_HZ is 100
+    Holder h;
+    h.process = {row.pid, row.uid, {}, PidFrom::snapshot};
+    std::memcpy(h.process.comm.data(), row.comm, sizeof(row.comm));
+    h.fd = row.fd;
+    h.inner_pid = row.inner_pid;
+    h.started = row.started_ns / ns_per_tick;
+    return h;
 }
 
-Process describe(std::uint32_t pid, const fs::path& folder)
+/// Threads that share a table other than their process's show it once each.
+void sort_out(std::vector<Holder>& holders)
 {
-    Process p;
-    p.pid = pid;
-    p.from = PidFrom::snapshot;
-    struct stat st {};
-    if (::stat(folder.c_str(), &st) == 0)
-        p.uid = st.st_uid;
-    std::ifstream file(folder / "comm");
-    std::string comm;
-    std::getline(file, comm);
-    comm.copy(p.comm.data(), p.comm.size());
-    return p;
+    const auto key = [](const Holder& h) { return std::tuple(h.process.pid, h.fd); };
+    std::ranges::sort(holders, {}, key);
+    const auto repeated = std::ranges::unique(holders, {}, key);
+    holders.erase(repeated.begin(), repeated.end());
 }
 
-struct DirCloser {
-    void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
-/// Calls `visit` with each descriptor of a process that is a socket, and its inode number. Plain
-/// system calls: there may be many thousands.
-template <class Visit>
-void for_each_socket(const fs::path& folder, const Visit& visit)
+HolderTable decode(const std::vector<std::byte>& bytes)
 {
-    const std::unique_ptr<DIR, DirCloser> dir(::opendir((folder / "fd").c_str()));
-    while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) { // NOLINT: one thread
-        std::array<char, 32> link{};
-        const ssize_t n = ::readlinkat(::dirfd(dir.get()), entry->d_name, link.data(), link.size());
-        const std::uint64_t inode =
-            n > 0 ? socket_inode({link.data(), static_cast<std::size_t>(n)}) : 0;
-        if (inode != 0)
-            visit(std::atoi(entry->d_name), inode); // NOLINT: the kernel wrote the number
-    }
+    HolderTable table;
+    const auto rows = rows_of<ts_holder>(bytes);
+    table.reserve(rows.size());
+    for (const ts_holder& row : rows)
+        table[row.inode].push_back(decode(row));
+    return table;
 }
 
 } // namespace
 
+struct OwnerReader::Impl {
+    std::optional<Iterator> iterator;
+    Status status = Nothing{};
+};
+
+OwnerReader::OwnerReader(By by) : impl_(std::make_unique<Impl>())
+{
+    if (by == By::proc) {
+        impl_->status = Error{"not asked for", "iter/task_file", 0, ""};
+        return;
+    }
+    if (auto loaded = Iterator::load(Iterator::Over::holders))
+        impl_->iterator = std::move(*loaded);
+    else
+        impl_->status = loaded.error();
+}
+
+OwnerReader::~OwnerReader() = default;
+
+HolderTable OwnerReader::read() const
+{
+    HolderTable table;
+    auto bytes = impl_->iterator ? impl_->iterator->read() : impl_->status.error();
+    table = bytes ? decode(*bytes) : read_proc_holders();
+    for (auto& [inode, holders] : table)
+        sort_out(holders);
+    return table;
+}
+
+const Status& OwnerReader::iterator() const
+{
+    return impl_->status;
+}
+
+HolderTable find_holders()
+{
+    return OwnerReader().read();
+}
+
 std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes)
 {
     std::unordered_map<std::uint64_t, Process> owners;
-    for_each_process([&](std::uint32_t pid, const fs::path& folder) {
-        for_each_socket(folder, [&](int, std::uint64_t inode) {
-            if (inodes.contains(inode) && !owners.contains(inode))
-                owners.emplace(inode, describe(pid, folder));
-        });
-        return owners.size() < inodes.size();
-    });
+    const HolderTable table = find_holders();
+    for (const std::uint64_t inode : inodes)
+        if (const auto found = table.find(inode); found != table.end())
+            owners.emplace(inode, found->second.front().process);
     return owners;
-}
-
-std::unordered_map<std::uint64_t, std::vector<Holder>> find_holders()
-{
-    std::unordered_map<std::uint64_t, std::vector<Holder>> holders;
-    for_each_process([&](std::uint32_t pid, const fs::path& folder) {
-        Process process;
-        for_each_socket(folder, [&](int fd, std::uint64_t inode) {
-            if (!process.known())
-                process = describe(pid, folder);
-            holders[inode].push_back({process, fd});
-        });
-        return true;
-    });
-    for (auto& [inode, list] : holders)
-        std::ranges::sort(list, {},
-                          [](const Holder& h) { return std::tuple(h.process.pid, h.fd); });
-    return holders;
 }
 
 } // namespace tcpsaga

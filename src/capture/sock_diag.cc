@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -30,6 +31,53 @@ bool ask(int socket, std::uint8_t family, std::uint32_t states, std::uint8_t ext
     request.body.idiag_states = states;
     request.body.idiag_ext = extensions;
     return ::send(socket, &request, sizeof(request), 0) == sizeof(request);
+}
+
+/// The oldest form of the question: both families in one pass over the kernel's table.
+bool ask_for_all(int socket, std::uint32_t states, std::uint8_t extensions)
+{
+    struct {
+        nlmsghdr head;
+        inet_diag_req body;
+    } request{};
+    request.head.nlmsg_len = sizeof(request);
+    request.head.nlmsg_type = TCPDIAG_GETSOCK;
+    request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request.body.idiag_states = states;
+    request.body.idiag_ext = extensions;
+    return ::send(socket, &request, sizeof(request), 0) == sizeof(request);
+}
+
+/// What a dump ended with (netlink_dump_done): NLMSG_DONE and NLMSG_ERROR both begin so.
+int error_of(const nlmsghdr& h)
+{
+    int err = 0;
+    if (h.nlmsg_len >= NLMSG_LENGTH(sizeof(err)))
+        std::memcpy(&err, NLMSG_DATA(&h), sizeof(err));
+    return err;
+}
+
+using OnSocket = std::function<void(const inet_diag_msg&, std::size_t)>;
+
+/// Reads a dump to its end, as much as the kernel gives at a time; false when it did not answer
+/// with any.
+bool receive(int socket, const OnSocket& on_socket)
+{
+    alignas(nlmsghdr) std::array<char, 32768> buffer{};
+    for (bool any = false;;) {
+        const ssize_t n = ::recv(socket, buffer.data(), buffer.size(), 0);
+        auto left = static_cast<unsigned>(std::max<ssize_t>(n, 0));
+        const auto* h = reinterpret_cast<const nlmsghdr*>(buffer.data()); // NOLINT
+        if (!NLMSG_OK(h, left))
+            return any;
+        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+                return any || error_of(*h) == 0;
+            any = true;
+            on_socket(*static_cast<const inet_diag_msg*>(NLMSG_DATA(h)),
+                      h->nlmsg_len - NLMSG_LENGTH(0));
+        }
+    }
 }
 
 Address address_of(std::uint8_t family, const void* words)
@@ -71,26 +119,22 @@ std::span<const std::byte> attribute_of(const inet_diag_msg& m, std::size_t size
     return {};
 }
 
-void dump_sockets(std::uint32_t states, std::uint8_t extensions,
-                  const std::function<void(const inet_diag_msg&, std::size_t)>& on_socket)
+bool has_inet_diag()
 {
     const Fd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
-    alignas(nlmsghdr) std::array<char, 32768> buffer{};
-    for (const std::uint8_t family : {AF_INET, AF_INET6}) {
-        bool more = socket && ask(socket.get(), family, states, extensions);
-        while (more) {
-            const ssize_t n = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
-            more = n > 0;
-            auto left = static_cast<unsigned>(more ? n : 0);
-            for (const auto* h = reinterpret_cast<const nlmsghdr*>(buffer.data()); // NOLINT
-                 more && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-                more = h->nlmsg_type != NLMSG_DONE && h->nlmsg_type != NLMSG_ERROR;
-                if (more)
-                    on_socket(*static_cast<const inet_diag_msg*>(NLMSG_DATA(h)),
-                              h->nlmsg_len - NLMSG_LENGTH(0));
-            }
-        }
-    }
+    const auto nothing = [](const inet_diag_msg&, std::size_t) {};
+    return socket && ask(socket.get(), AF_INET, 0, 0) && receive(socket.get(), nothing);
+}
+
+void dump_sockets(std::uint32_t states, std::uint8_t extensions, const OnSocket& on_socket)
+{
+    const Fd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
+    if (socket && ask_for_all(socket.get(), states, extensions) && receive(socket.get(), on_socket))
+        return;
+    for (const std::uint8_t family : {AF_INET, AF_INET6})
+        if (!socket || !ask(socket.get(), family, states, extensions) ||
+            !receive(socket.get(), on_socket))
+            return;
 }
 
 } // namespace tcpsaga

@@ -19,6 +19,9 @@ namespace tcpsaga {
 void dump_sockets(std::uint32_t states, std::uint8_t extensions,
                   const std::function<void(const inet_diag_msg& m, std::size_t size)>& on_socket);
 
+/// The kernel answers such requests: sock_diag and tcp_diag are there.
+bool has_inet_diag();
+
 Address local_of(const inet_diag_msg& m);
 Address remote_of(const inet_diag_msg& m);
 /// The socket cookie.

@@ -50,14 +50,6 @@ std::uint64_t payload_received(const tcp_info& info, State state)
     return less(info.tcpi_bytes_received, fin_seen ? 1 : 0);
 }
 
-void add_info(SocketRow& row, const tcp_info& info)
-{
-    row.tx_bytes = payload_acked(info, row);
-    row.rx_bytes = payload_received(info, row.state);
-    row.rtt_us = info.tcpi_rtt;
-    row.retransmits = info.tcpi_total_retrans;
-}
-
 SocketRow row_of(const inet_diag_msg& m, std::size_t size, std::uint32_t netns)
 {
     SocketRow row;
@@ -83,6 +75,22 @@ SocketRow row_of(const inet_diag_msg& m, std::size_t size, std::uint32_t netns)
     return row;
 }
 
+std::uint32_t this_netns()
+{
+    struct stat st {};
+    return ::stat("/proc/thread-self/ns/net", &st) == 0 ? static_cast<std::uint32_t>(st.st_ino) : 0;
+}
+
+} // namespace
+
+void add_info(SocketRow& row, const tcp_info& info)
+{
+    row.tx_bytes = payload_acked(info, row);
+    row.rx_bytes = payload_received(info, row.state);
+    row.rtt_us = info.tcpi_rtt;
+    row.retransmits = info.tcpi_total_retrans;
+}
+
 /// A dump takes several system calls: a socket that changes its state between two of them, or
 /// moves along its hash chain, may come twice. The later one is right.
 void drop_repeated(std::vector<SocketRow>& rows)
@@ -94,14 +102,6 @@ void drop_repeated(std::vector<SocketRow>& rows)
             rows[kept++] = std::move(rows[i]);
     rows.resize(kept);
 }
-
-std::uint32_t this_netns()
-{
-    struct stat st {};
-    return ::stat("/proc/thread-self/ns/net", &st) == 0 ? static_cast<std::uint32_t>(st.st_ino) : 0;
-}
-
-} // namespace
 
 std::vector<SocketRow> dump_socket_rows(SocketDetail detail)
 {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "say.h"
+#include "tcpsaga/owners.h"
 #include "tcpsaga/probe.h"
 #include "tcpsaga/tracer.h"
 
@@ -17,6 +18,9 @@ namespace tcpsaga {
 namespace {
 
 constexpr int degraded_code = 3;
+constexpr std::string_view owners_tell = "who holds a socket that was there before us";
+constexpr std::string_view lost_by_proc =
+    "descriptors of a thread with a table of its own; without CAP_SYS_PTRACE those of others";
 
 std::string hooks_of(const Alternative& a)
 {
@@ -52,6 +56,7 @@ struct Report {
     Plan plan;
     std::vector<std::vector<Way>> ways; ///< parallel to plan.choices
     std::vector<VerifierCost> costs;    ///< with --programs
+    Status owners = Nothing{};          ///< why not by the iterator
 
     [[nodiscard]] bool works() const { return plan.of(FactId::state).taken != nullptr; }
     [[nodiscard]] bool complete() const
@@ -87,6 +92,11 @@ void print_text(const Report& r)
             if (!way.used)
                 fmt::print("  ({:<10}) {}\n", name_of(way.alternative->mechanism), state_of(way));
     }
+    fmt::print("\n{:<15} {}\n  {:<12} {}\n", "owners", owners_tell, r.owners ? "iterator" : "/proc",
+               r.owners ? "iter/task_file" : "links of /proc/PID/fd");
+    if (!r.owners)
+        fmt::print("  lost: {}\n  ({:<10}) refused: {}\n", lost_by_proc, "iterator",
+                   r.owners.error().message());
     for (const VerifierCost& cost : r.costs)
         fmt::print("{}{:<24} {:>6} instructions verified\n", &cost == r.costs.data() ? "\n" : "",
                    cost.program, cost.instructions);
@@ -118,6 +128,12 @@ void print_json(const Report& r)
                                   {"verdict", r.verdict()},
                                   {"title", r.plan.title()},
                                   {"facts", std::move(facts)}};
+    auto& owners =
+        report["owners"] = {{"tells", owners_tell}, {"by", r.owners ? "iter/task_file" : "/proc"}};
+    if (!r.owners) {
+        owners["lost"] = lost_by_proc;
+        owners["refused"] = r.owners.error().message();
+    }
     for (const VerifierCost& cost : r.costs)
         report["programs"].push_back({{"program", cost.program}, {"verified", cost.instructions}});
     fmt::print("{}\n", report.dump(2));
@@ -160,6 +176,8 @@ int run_check(const Options& options)
             return fail(costs.error());
         report.costs = std::move(*costs);
     }
+    const OwnerReader owners;
+    report.owners = owners.iterator();
     options.json ? print_json(report) : print_text(report);
     return !report.works() ? 1 : report.complete() ? 0 : degraded_code;
 }

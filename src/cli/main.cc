@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "live.h"
+#include "sockets.h"
 
 int main(int argc, char** argv)
 {
@@ -12,6 +13,8 @@ int main(int argc, char** argv)
         const auto parsed = tcpsaga::parse_arguments(argc, argv);
         if (!parsed.options)
             return parsed.exit_code;
+        if (parsed.options->command == tcpsaga::Command::sockets)
+            return tcpsaga::run_sockets(*parsed.options);
         return parsed.options->command == tcpsaga::Command::check
                    ? tcpsaga::run_check(*parsed.options)
                    : tcpsaga::run_live(*parsed.options);

@@ -188,6 +188,53 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
         ->type_name("report|strict");
 }
 
+CLI::Option* add_state_option(CLI::App& app, Options& o, const char* help)
+{
+    return app.add_option("--state", o.states, help)
+        ->delimiter(',')
+        ->transform(CLI::IsMember(states, CLI::ignore_case))
+        ->type_name("STATE[,STATE]");
+}
+
+/// Between two keys, ':' does as well as ','.
+std::string read_keys(const std::string& text, std::vector<SocketKey>& keys)
+{
+    for (std::size_t from = 0; from <= text.size();) {
+        const std::size_t end = std::min(text.find_first_of(",:", from), text.size());
+        const std::string name = text.substr(from, end - from);
+        from = end + 1;
+        const auto key = socket_key(name == "raddr" ? "remote" : name);
+        if (!key)
+            return "nothing is counted by '" + name + "'; there are state, remote, rport, lport, " +
+                   "process, listener, container, netns";
+        keys.push_back(*key);
+    }
+    return "";
+}
+
+void add_socket_options(CLI::App& app, Options& o, Raw& raw)
+{
+    add_filter_options(app, o, raw);
+    app.remove_option(app.get_option("--cgroup")); // the kernel's filter alone knows it
+    const auto* const group = "Which connections";
+    auto* state = add_state_option(app, o, "in one of these states")->group(group);
+    app.add_flag_callback(
+           "-l,--listening", [&o] { o.states = {"LISTEN"}; }, "the same as --state LISTEN")
+        ->group(group)
+        ->excludes(state);
+    app.add_option_function<std::string>(
+           "--by",
+           [&o](const std::string& text) {
+               if (const std::string wrong = read_keys(text, o.by); !wrong.empty())
+                   throw CLI::ValidationError("--by", wrong);
+           },
+           "count them by state, remote, rport, lport, process, listener, container or netns")
+        ->type_name("KEY[,KEY]");
+    app.add_flag("-i,--info", o.info, "with bytes, rtt and retransmits, as --json");
+    app.add_flag("--json", o.json, "one JSON object a line");
+    app.add_option("-o", o.output, "write to a file, mode 0600")->type_name("FILE");
+}
+
 Status understand(Options& o, const Raw& raw)
 {
     o.filter.family = raw.only_v4 ? 4 : raw.only_v6 ? 6 : 0;
@@ -258,10 +305,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
         ->delimiter(',')
         ->check(CLI::IsMember(kinds))
         ->type_name("KIND[,KIND]");
-    trace->add_option("--state", o.states, "state events only from or to these states")
-        ->delimiter(',')
-        ->transform(CLI::IsMember(states, CLI::ignore_case))
-        ->type_name("STATE[,STATE]");
+    add_state_option(*trace, o, "state events only from or to these states");
+    auto* sockets = app.add_subcommand(
+        "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");
+    add_socket_options(*sockets, o, raw);
     auto* check = app.add_subcommand("check", "what this kernel lets us see, and how");
     add_hook_options(*check, o, raw);
     check->add_flag("--json", o.json, "as one JSON object");
@@ -281,9 +328,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
         return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
     }
     command = app.get_subcommands()[0]->get_name();
-    o.command = command == "life"    ? Command::life
-                : command == "check" ? Command::check
-                                     : Command::trace;
+    o.command = command == "life"      ? Command::life
+                : command == "sockets" ? Command::sockets
+                : command == "check"   ? Command::check
+                                       : Command::trace;
     if (const auto status = understand(o, raw); !status)
         return {{}, refuse(status.error().message(), command)};
     return {o, 0};

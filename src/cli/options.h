@@ -8,18 +8,21 @@
 #include "tcpsaga/attach.h"
 #include "tcpsaga/filter.h"
 #include "tcpsaga/result.h"
+#include "tcpsaga/sockets.h"
 
 namespace tcpsaga {
 
-enum class Command { trace, life, check };
+enum class Command { trace, life, sockets, check };
 
 struct Options {
     Command command = Command::trace;
     Filter filter;
     Wish wish;
     bool json = false;
-    bool programs = false; ///< check: with the verifier's cost of each program
-    std::string output;    ///< "" = standard output
+    bool programs = false;     ///< check: with the verifier's cost of each program
+    std::vector<SocketKey> by; ///< sockets: count instead
+    bool info = false;         ///< sockets: with bytes, rtt and retransmits
+    std::string output;        ///< "" = standard output
     std::vector<std::string> kinds, states;
     std::optional<double> duration_s;
     std::optional<std::uint64_t> count;

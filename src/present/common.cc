@@ -98,6 +98,19 @@ void append_visible(fmt::memory_buffer& to, std::string_view text)
     }
 }
 
+std::string visible(std::string_view text)
+{
+    fmt::memory_buffer b;
+    append_visible(b, text);
+    return fmt::to_string(b);
+}
+
+std::string endpoint_text(const Endpoint& e)
+{
+    const std::string port = e.port == 0 ? "*" : std::to_string(e.port);
+    return e.addr.is_v4() ? to_string(e.addr) + ":" + port : "[" + to_string(e.addr) + "]:" + port;
+}
+
 std::string community_id(const Tuple& t)
 {
     Endpoint a = t.local;

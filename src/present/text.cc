@@ -14,19 +14,6 @@ void append(fmt::memory_buffer& to, std::string_view text)
     to.append(text.data(), text.data() + text.size());
 }
 
-std::string endpoint(const Endpoint& e)
-{
-    const std::string port = e.port == 0 ? "*" : std::to_string(e.port);
-    return e.addr.is_v4() ? to_string(e.addr) + ":" + port : "[" + to_string(e.addr) + "]:" + port;
-}
-
-std::string visible(std::string_view text)
-{
-    fmt::memory_buffer b;
-    append_visible(b, text);
-    return fmt::to_string(b);
-}
-
 /// "950us", "12.340ms", "3.005s": four significant digits, never 0.000.
 std::string duration(std::uint64_t us)
 {
@@ -244,13 +231,16 @@ public:
         else if (e.conn != nullptr && e.conn->role == Role::server &&
                  e.conn->tuple.remote.port != 0)
             arrow = "<-";
-        line(fmt::format(
-            "{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
-            bad ? red(kind) : kind,
-            e.conn != nullptr && e.conn->family != 0 ? endpoint(e.conn->tuple.local) : "", arrow,
-            e.conn != nullptr && e.conn->tuple.remote.port != 0 ? endpoint(e.conn->tuple.remote)
-                                                                : "",
-            std::visit(Detail{}, e.what)));
+        line(fmt::format("{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
+                         bad ? red(kind) : kind,
+                         e.conn != nullptr && e.conn->family != 0
+                             ? endpoint_text(e.conn->tuple.local)
+                             : "",
+                         arrow,
+                         e.conn != nullptr && e.conn->tuple.remote.port != 0
+                             ? endpoint_text(e.conn->tuple.remote)
+                             : "",
+                         std::visit(Detail{}, e.what)));
     }
 };
 

@@ -43,14 +43,21 @@
  *     seconds have passed, then waits.
  * peer flood ADDR PORT COUNT
  *     COUNT SYNs from addresses in 192.0.2.0/24 (RFC 5737) that nobody has; IPv4.
- * peer abort ADDR PORT
- *     connect, write a byte, wait for the answer, close without having read it.
+ * peer fin FROM PORT ADDR PORT SEQ ACK
+ *     one FIN in FROM's name; IPv4.
+ * peer prefork ADDR PORT COUNT
+ *     listen, fork COUNT workers that have the listener too; says "worker PID" for each, "ready".
+ * peer pass ADDR PORT
+ *     accept one, pass it over a Unix socket to a child, close it; says "passed PID FD", the
+ * child's. peer abort ADDR PORT connect, write a byte, wait for the answer, close without having
+ * read it.
  */
 #include <arpa/inet.h>
 #include <liburing.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -452,43 +459,75 @@ std::uint16_t checksum(const std::uint16_t* data, std::size_t words)
     return static_cast<std::uint16_t>(~sum);
 }
 
-int flood(const char* addr, int port, long count)
+/// One TCP segment without data, from whoever; ports in network order.
+void send_segment(int fd, const sockaddr_in& from, const sockaddr_in& to, tcphdr tcp)
 {
-    Socket to{};
-    const socklen_t size = parse(to, addr, port);
+    struct {
+        iphdr ip;
+        tcphdr tcp;
+    } packet{};
+    packet.ip.version = 4;
+    packet.ip.ihl = 5;
+    packet.ip.ttl = 64;
+    packet.ip.protocol = IPPROTO_TCP;
+    packet.ip.tot_len = htons(sizeof(packet));
+    packet.ip.saddr = from.sin_addr.s_addr;
+    packet.ip.daddr = to.sin_addr.s_addr;
+    tcp.source = from.sin_port;
+    tcp.dest = to.sin_port;
+    tcp.doff = 5;
+    tcp.window = htons(65535);
+    struct {
+        std::uint32_t saddr, daddr;
+        std::uint16_t proto, length;
+        tcphdr tcp;
+    } pseudo{packet.ip.saddr, packet.ip.daddr, htons(IPPROTO_TCP), htons(sizeof(tcphdr)), tcp};
+    std::uint16_t words[sizeof(pseudo) / 2];
+    std::memcpy(words, &pseudo, sizeof(pseudo));
+    tcp.check = checksum(words, sizeof(words) / 2);
+    packet.tcp = tcp;
+    if (sendto(fd, &packet, sizeof(packet), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) <
+        0)
+        die("send");
+}
+
+int raw_socket()
+{
     const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
     if (fd < 0)
         die("raw socket");
+    return fd;
+}
+
+int flood(const char* addr, int port, long count)
+{
+    Socket to{};
+    parse(to, addr, port);
+    const int fd = raw_socket();
     for (long i = 0; i < count; i++) {
-        struct {
-            iphdr ip;
-            tcphdr tcp;
-        } packet{};
-        packet.ip.version = 4;
-        packet.ip.ihl = 5;
-        packet.ip.ttl = 64;
-        packet.ip.protocol = IPPROTO_TCP;
-        packet.ip.tot_len = htons(sizeof(packet));
-        packet.ip.saddr = htonl(0xc0000202U + static_cast<std::uint32_t>(i % 250));
-        packet.ip.daddr = to.v4.sin_addr.s_addr;
-        packet.tcp.source = htons(static_cast<std::uint16_t>(1024 + i / 250 % 60000));
-        packet.tcp.dest = to.v4.sin_port;
-        packet.tcp.seq = htonl(static_cast<std::uint32_t>(i));
-        packet.tcp.doff = 5;
-        packet.tcp.syn = 1;
-        packet.tcp.window = htons(65535);
-        struct {
-            std::uint32_t saddr, daddr;
-            std::uint16_t proto, length;
-            tcphdr tcp;
-        } pseudo{packet.ip.saddr, packet.ip.daddr, htons(IPPROTO_TCP), htons(sizeof(tcphdr)),
-                 packet.tcp};
-        std::uint16_t words[sizeof(pseudo) / 2];
-        std::memcpy(words, &pseudo, sizeof(pseudo));
-        packet.tcp.check = checksum(words, sizeof(words) / 2);
-        if (sendto(fd, &packet, sizeof(packet), 0, &to.any, size) < 0)
-            die("send");
+        sockaddr_in from{};
+        from.sin_addr.s_addr = htonl(0xc0000202U + static_cast<std::uint32_t>(i % 250));
+        from.sin_port = htons(static_cast<std::uint16_t>(1024 + i / 250 % 60000));
+        tcphdr syn{};
+        syn.seq = htonl(static_cast<std::uint32_t>(i));
+        syn.syn = 1;
+        send_segment(fd, from, to.v4, syn);
     }
+    return 0;
+}
+
+int fin(const char* from_addr, int from_port, const char* addr, int port, long seq, long ack)
+{
+    Socket from{};
+    Socket to{};
+    parse(from, from_addr, from_port);
+    parse(to, addr, port);
+    tcphdr tcp{};
+    tcp.seq = htonl(static_cast<std::uint32_t>(seq));
+    tcp.ack_seq = htonl(static_cast<std::uint32_t>(ack));
+    tcp.ack = 1;
+    tcp.fin = 1;
+    send_segment(raw_socket(), from.v4, to.v4, tcp);
     return 0;
 }
 
@@ -503,6 +542,85 @@ int abort_one(const char* addr, int port)
     if (recv(fd, &byte, 1, MSG_PEEK) != 1)
         die("exchange");
     return close(fd);
+}
+
+/// A child that ends with us.
+pid_t fork_child()
+{
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent))
+        std::exit(1);
+    return pid;
+}
+
+int prefork(const char* addr, int port, int count)
+{
+    announce(addr, port);
+    for (int i = 0; i < count; i++) {
+        const pid_t worker = fork_child();
+        if (worker == 0)
+            return pause();
+        std::printf("worker %d\n", worker);
+    }
+    std::printf("ready\n");
+    std::fflush(stdout);
+    return pause();
+}
+
+/// A message of one byte with a descriptor in it.
+struct Passing {
+    char byte = 'x';
+    iovec data{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+
+    Passing()
+    {
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof(control);
+    }
+};
+
+int be_passed_to(int from)
+{
+    Passing p;
+    int fd = -1;
+    char byte = 0;
+    if (recvmsg(from, &p.message, MSG_CMSG_CLOEXEC) != 1)
+        die("recvmsg");
+    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&p.message)), sizeof(fd));
+    if (read(from, &byte, 1) != 1) // the sender has closed it
+        die("read");
+    std::printf("passed %d %d\n", getpid(), fd);
+    std::fflush(stdout);
+    return pause();
+}
+
+int pass(const char* addr, int port)
+{
+    const int listener = announce(addr, port);
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        die("socketpair");
+    if (fork_child() == 0)
+        return be_passed_to(pair[1]);
+    const int fd = accept(listener, nullptr, nullptr);
+    Passing p;
+    cmsghdr* const head = CMSG_FIRSTHDR(&p.message);
+    *head = {};
+    head->cmsg_len = CMSG_LEN(sizeof(fd));
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    std::memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+    if (fd < 0 || sendmsg(pair[0], &p.message, 0) != 1 || close(fd) != 0 ||
+        write(pair[0], &p.byte, 1) != 1)
+        die("pass");
+    return pause();
 }
 
 int storm(const char* addr, int port, long count)
@@ -561,6 +679,13 @@ int main(int argc, char** argv)
         return rush(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "flood" && argc == 5)
         return flood(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
+    if (what == "fin" && argc == 8)
+        return fin(argv[2], std::atoi(argv[3]), argv[4], std::atoi(argv[5]), std::atol(argv[6]),
+                   std::atol(argv[7]));
+    if (what == "prefork" && argc == 5)
+        return prefork(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "pass" && argc == 4)
+        return pass(argv[2], std::atoi(argv[3]));
     if (what == "abort" && argc == 4)
         return abort_one(argv[2], std::atoi(argv[3]));
     std::fprintf(stderr, "peer: see the top of peer.cc\n");

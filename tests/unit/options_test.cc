@@ -81,6 +81,7 @@ TEST(arguments, name_a_command)
 {
     EXPECT_EQ(options({"trace"}).command, Command::trace);
     EXPECT_EQ(options({"life"}).command, Command::life);
+    EXPECT_EQ(options({"sockets"}).command, Command::sockets);
     EXPECT_EQ(options({"check"}).command, Command::check);
     EXPECT_TRUE(options({"check", "--json"}).json);
 }
@@ -189,6 +190,35 @@ TEST(arguments, of_check_choose_hooks)
     const Options o = options({"check", "--attach", "kprobe", "--disable-hook", "accept"});
     EXPECT_EQ(o.wish.preferred, Mechanism::kprobe);
     EXPECT_THAT(o.wish.disabled, ElementsAre("accept"));
+}
+
+TEST(arguments, of_sockets_choose_them)
+{
+    const Options o = options({"sockets", "--port", "80", "--pid", "1", "--comm", "nginx", "-4",
+                               "--addr", "10.0.0.0/8", "--netns", "7", "--state", "established",
+                               "--json", "-i", "-o", "/tmp/x"});
+    EXPECT_THAT(o.filter.ports, ElementsAre(80));
+    EXPECT_THAT(o.filter.pids, ElementsAre(1));
+    EXPECT_THAT(o.filter.comms, ElementsAre("nginx"));
+    EXPECT_THAT(o.filter.netns, ElementsAre(7));
+    EXPECT_EQ(o.filter.family, 4);
+    EXPECT_EQ(o.filter.cidrs.size(), 1U);
+    EXPECT_THAT(o.states, ElementsAre("ESTABLISHED"));
+    EXPECT_TRUE(o.json);
+    EXPECT_TRUE(o.info);
+    EXPECT_EQ(o.output, "/tmp/x");
+    EXPECT_THAT(o.by, IsEmpty());
+    EXPECT_THAT(options({"sockets", "--listening"}).states, ElementsAre("LISTEN"));
+    EXPECT_THAT(options({"sockets", "-l"}).states, ElementsAre("LISTEN"));
+}
+
+TEST(arguments, of_sockets_count_them)
+{
+    EXPECT_THAT(options({"sockets", "--by", "state"}).by, ElementsAre(SocketKey::state));
+    EXPECT_THAT(options({"sockets", "--by", "remote,state"}).by,
+                ElementsAre(SocketKey::remote, SocketKey::state));
+    EXPECT_THAT(options({"sockets", "--by", "raddr:rport"}).by,
+                ElementsAre(SocketKey::remote, SocketKey::rport));
 }
 
 TEST(arguments, choose_events)
@@ -323,13 +353,24 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"check", "--summary", "1"}, "--summary"},
         Wrong{{"check", "--no-snapshot"}, "--no-snapshot"}, Wrong{{"--audit", "lax"}, "lax"},
         Wrong{{"--event", "drop"}, "add --drops"}, Wrong{{"--audit"}, "--audit"},
-        Wrong{{"check", "--audit", "strict"}, "--audit"}, Wrong{{"-o"}, "-o"}));
+        Wrong{{"check", "--audit", "strict"}, "--audit"}, Wrong{{"-o"}, "-o"},
+        Wrong{{"--by", "state"}, "--by"}, Wrong{{"trace", "--listening"}, "--listening"},
+        Wrong{{"sockets", "--by", "colour"}, "'colour'; there are state, remote"},
+        Wrong{{"sockets", "--by", "state,"}, "''"}, Wrong{{"sockets", "--by"}, "--by"},
+        Wrong{{"sockets", "--state", "OPEN"}, "OPEN"},
+        Wrong{{"sockets", "--listening", "--state", "CLOSE"}, "--state"},
+        Wrong{{"sockets", "--event", "close"}, "--event"},
+        Wrong{{"sockets", "--duration", "1"}, "--duration"},
+        Wrong{{"sockets", "--attach", "auto"}, "--attach"},
+        Wrong{{"sockets", "--cgroup", "/"}, "--cgroup"},
+        Wrong{{"sockets", "--port", "0"}, "--port"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {
     EXPECT_THAT(answer({"life", "--port", "0"}).err, HasSubstr("(see tcpsaga life --help)"));
     EXPECT_THAT(answer({"--port", "0"}).err, HasSubstr("(see tcpsaga trace --help)"));
     EXPECT_THAT(answer({"--addr", "x"}).err, HasSubstr("(see tcpsaga trace --help)"));
+    EXPECT_THAT(answer({"sockets", "--by", "x"}).err, HasSubstr("(see tcpsaga sockets --help)"));
     EXPECT_THAT(answer({"frobnicate"}).err, HasSubstr("(see tcpsaga --help)"));
 }
 
