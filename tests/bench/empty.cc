@@ -34,8 +34,8 @@ int main()
     if (type < 0)
         return fail("inet_sock_set_state is not in the kernel's BTF", -type);
     options.attach_btf_id = static_cast<__u32>(type);
-    const int program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", code.data(),
-                                      code.size(), &options);
+    const int program =
+        bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", code.data(), code.size(), &options);
     if (program < 0)
         return fail("cannot load", -program);
     if (const int link = bpf_raw_tracepoint_open(nullptr, program); link < 0)

@@ -84,7 +84,8 @@ union Address {
 /// Where one thread listens, and connects to under many addresses in turn.
 class Service {
 public:
-    explicit Service(const Options& o) : addresses_(o.ipv6 ? 1 : std::clamp(o.addresses, 1U, 60000U))
+    explicit Service(const Options& o)
+        : addresses_(o.ipv6 ? 1 : std::clamp(o.addresses, 1U, 60000U))
     {
         at_.any.sa_family = o.ipv6 ? AF_INET6 : AF_INET;
         size_ = o.ipv6 ? sizeof(at_.v6) : sizeof(at_.v4);
