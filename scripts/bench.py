@@ -150,6 +150,8 @@ def main():
     parser.add_argument("--parts", default="", metavar="NAME,...", help=", ".join(PARTS))
     parser.add_argument("--long", type=float, default=60, metavar="S", help="of the long storms")
     parser.add_argument("-o", default=str(BUILD / "bench.json"), metavar="FILE", help="JSON")
+    parser.add_argument("--doc", metavar="FILE", help="put the tables into this file, between the "
+                        "lines '<!-- bench -->' and '<!-- end of bench -->'")
     args = parser.parse_args()
     if not 1 <= args.rounds <= 100 or not 0.1 <= args.seconds <= 60 or not 1 <= args.long <= 600:
         sys.exit("bench: --rounds 1 to 100, --seconds 0.1 to 60, --long 1 to 600")
@@ -171,7 +173,10 @@ def main():
             say(f"{part}…")
             result[part] = steps[part]()
     pathlib.Path(args.o).write_text(json.dumps(result, indent=1) + "\n")
-    print(bench_report.markdown(result))
+    text = bench_report.markdown(result)
+    print(text)
+    if args.doc:
+        bench_report.put_into(pathlib.Path(args.doc), text)
 
 
 if __name__ == "__main__":

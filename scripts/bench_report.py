@@ -160,5 +160,15 @@ def markdown(result):
     return "\n".join(lines + goals(result))
 
 
+def put_into(path, text):
+    """Replaces what is between the two marks of a document."""
+    begin, end = "<!-- bench -->\n", "<!-- end of bench -->"
+    before, found, rest = path.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise Failed(f"{path} has no line '{begin.strip()}' with a line '{end}' behind it")
+    path.write_text(f"{before}{begin}{text}\n{end}{after}")
+
+
 if __name__ == "__main__":
     sys.exit(__doc__)
