@@ -199,8 +199,17 @@ struct rlimit {
 struct signal_struct {
     struct rlimit rlim[16]; /* RLIM_NLIMITS */
 };
+typedef struct {
+    __u32 val;
+} kuid_t;
+struct cred {
+    kuid_t uid;
+};
 struct task_struct {
     unsigned int flags;
+    int tgid;
+    const struct cred *cred;
+    char comm[16];
     struct files_struct *files;
     struct signal_struct *signal;
 };
