@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
+
 #include "room.h"
 #include "tcpsaga/present.h"
 
@@ -12,6 +14,20 @@ void begin(Room& room, std::string_view key)
     room.put(",\"");
     room.put(key);
     room.put("\":");
+}
+
+/// As append_json_string(); most names are as they are.
+void put_string(Room& room, std::string_view text)
+{
+    const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+    if (!std::ranges::all_of(text, plain)) {
+        fmt::memory_buffer escaped;
+        append_json_string(escaped, text);
+        return room.put({escaped.data(), escaped.size()});
+    }
+    room.put('"');
+    room.put(text);
+    room.put('"');
 }
 
 /// The keys of one payload, each with its leading comma. There is room for any but a summary's.
@@ -148,12 +164,14 @@ struct Keys {
     }
     void peer(const Peer& p) const
     {
-        fmt::format_to(out, FMT_COMPILE(R"(,"peer":{{"conn":{})"), p.conn);
+        room.put(R"(,"peer":{"conn":)");
+        room.number(p.conn);
         if (p.process.known()) {
-            fmt::format_to(out, FMT_COMPILE(R"(,"pid":{},"comm":)"), p.process.pid);
-            append_json_string(buffer, p.process.name());
+            number("pid", std::uint64_t{p.process.pid});
+            begin(room, "comm");
+            put_string(room, p.process.name());
         }
-        buffer.push_back('}');
+        room.put('}');
     }
     void operator()(const event::Stuck& e) const
     {
