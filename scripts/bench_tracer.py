@@ -63,7 +63,10 @@ def fields_of(pid):
 
 def has_programs(pid):
     """The process holds a loaded BPF program, and how many descriptors in all."""
-    descriptors = [x.read_text() for x in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir()]
+    descriptors = []
+    for path in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            descriptors.append(path.read_text())
     return any("prog_type:" in x or "prog_id:" in x for x in descriptors), len(descriptors)
 
 
@@ -103,12 +106,12 @@ class Running:
                 raise Failed(f"does not run here: {why.strip()[:200]}")
             if self.tracer.says_ready and "ready" in text:
                 break
-            now = (has_programs(self.process.pid), int(time.monotonic() * 2))
-            if not self.tracer.says_ready and now[0][0]:
-                # Attached once nothing has come to its descriptors for a second.
-                if steady is None or steady[0] != now[0]:
-                    steady = now
-                elif now[1] - steady[1] >= 2:
+            if not self.tracer.says_ready:
+                # Attached once it has programs, and no further descriptors for a second.
+                now = has_programs(self.process.pid)
+                if steady is None or steady[0] != now:
+                    steady = (now, time.monotonic())
+                elif now[0] and time.monotonic() - steady[1] > 1:
                     break
             if time.monotonic() - started > READY_SECONDS:
                 raise Failed(f"not ready within {READY_SECONDS} s")
