@@ -55,6 +55,6 @@ INLINE int on_accept_error(struct sock *sk, long error)
     fill_queue(PROBED, &r->queue, sk);
     r->total = c->total[TS_ACCEPT_FAILED];
     r->fd_limit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }

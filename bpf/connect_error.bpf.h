@@ -34,7 +34,7 @@ INLINE int on_connect_error(enum access how, struct sock *sk, const struct socka
     fill_head(h, TS_CONNECT_ERROR, id_of(how, sk), &t, true);
     h->old_state = h->new_state = BPF_TCP_CLOSE;
     h->error = error;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 

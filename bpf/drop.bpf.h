@@ -122,7 +122,7 @@ INLINE void tell_drop(const struct tuple *t, const struct ts_drop_key *key, __u6
     r->total = total;
     r->reason = key->reason;
     r->pad = 0;
-    submit(r, sizeof(*r));
+    submit(r);
 }
 
 /* receiver: NULL where the kernel does not tell, or there is none */

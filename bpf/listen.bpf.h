@@ -42,7 +42,7 @@ INLINE int on_local_error(enum ts_kind kind, struct sock *sk, const void *addres
     fill_head(h, kind, id_of(PROBED, sk), &t, true);
     h->old_state = h->new_state = BPF_CORE_READ(sk, __sk_common.skc_state);
     h->error = error;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 

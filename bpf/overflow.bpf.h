@@ -147,7 +147,7 @@ INLINE void tell_overflow(enum access how, struct sock *sk, struct sk_buff *skb,
     r->acceptq = s->acceptq;
     r->acceptq_max = s->acceptq_max;
     r->kind = kind;
-    submit(r, sizeof(*r));
+    submit(r);
 }
 
 INLINE void read_queues(enum access how, struct sock *sk, struct tcp_sock *tp, struct syn *s)

@@ -23,22 +23,50 @@ INLINE void *reserve(enum ts_kind kind, __u64 size)
     return record;
 }
 
-/* One wake-up per event would cost 15 to 20 times the event. The consumer polls
- * often enough for a person; it is woken early each time another wake_bytes (a
- * power of two) have gathered. */
-INLINE void submit(void *record, __u64 size)
+/* One wake-up per event would cost 15 to 20 times the event. The consumer is woken when this CPU
+ * has not done so for a while, so the first event after silence comes at once, and a flood
+ * wakes it often enough to keep the ring from filling. What comes in between it finds by looking
+ * again, for as long as it finds something. */
+INLINE void submit(void *record)
 {
-    __u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-    bool crossed = waiting >= knobs.wake_bytes && (waiting & (knobs.wake_bytes - 1)) < size + 8;
-    bpf_ringbuf_submit(record, crossed ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+    struct ts_counters *mine = my_counters();
+    __u64 ts_ns = ((struct ts_head *)record)->ts_ns;
+    bool wake = ts_ns - mine->woken_ns > knobs.wake_ns;
+    if (wake)
+        mine->woken_ns = ts_ns;
+    bpf_ringbuf_submit(record, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 INLINE __u64 id_of(enum access how, void *sk)
 {
-    if (how == DIRECT && knobs.have_cookie)
-        return bpf_get_socket_cookie(sk);
     __u64 cookie = GET(how, (struct sock_common *)sk, skc_cookie.counter);
-    return cookie ? cookie : (__u64)sk;
+    if (cookie)
+        return cookie;
+    return how == DIRECT && knobs.have_cookie ? bpf_get_socket_cookie(sk) : (__u64)sk;
+}
+
+/* A typed pointer to the current task: since Linux 5.11. */
+INLINE bool have_task_btf(void)
+{
+    return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
+
+/* Who runs now: one call and loads instead of three calls where that can be, for mitigations make
+ * every return slow. */
+INLINE void fill_task(enum access how, struct ts_head *h)
+{
+    if (how == DIRECT && have_task_btf()) {
+        const struct task_struct *task = bpf_get_current_task_btf();
+        const __u64 *comm = (const void *)&task->comm;
+        h->pid = task->tgid;
+        h->uid = task->cred->uid.val;
+        ((__u64 *)h->comm)[0] = comm[0];
+        ((__u64 *)h->comm)[1] = comm[1];
+        return;
+    }
+    h->pid = bpf_get_current_pid_tgid() >> 32;
+    h->uid = bpf_get_current_uid_gid();
+    bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
 INLINE void fill_head(struct ts_head *h, enum ts_kind kind, __u64 id, const struct tuple *t,
@@ -58,13 +86,32 @@ INLINE void fill_head(struct ts_head *h, enum ts_kind kind, __u64 id, const stru
     h->old_state = h->new_state = 0;
     h->error = 0;
     if (by_task) {
-        h->pid = bpf_get_current_pid_tgid() >> 32;
-        h->uid = bpf_get_current_uid_gid();
-        bpf_get_current_comm(h->comm, sizeof(h->comm));
+        fill_task(PROBED, h);
     } else {
         h->pid = h->uid = 0;
         __builtin_memset(h->comm, 0, sizeof(h->comm));
     }
+}
+
+/* As record_of(), which follows, with the port as read_tuple() wants it. */
+INLINE void *record_at(enum access how, struct sock *sk, __be16 sport, enum ts_kind kind,
+                       __u64 size, bool port_pending, bool by_task)
+{
+    struct tuple t = {};
+    read_tuple(how, &sk->__sk_common, sport, &t);
+    if (!is_wanted(sk, &t, port_pending))
+        return NULL;
+    if (kind == TS_TIME_WAIT_IN)
+        remember_small(&t);
+    struct ts_head *h = reserve(kind, size);
+    if (!h)
+        return NULL;
+    fill_head(h, kind, id_of(how, sk), &t, how == PROBED && by_task);
+    if (how == DIRECT && by_task) {
+        h->flags = TS_BY_TASK;
+        fill_task(DIRECT, h);
+    }
+    return h;
 }
 
 /* A record of `size` bytes about sk with its head filled; NULL when sk is not for
@@ -72,14 +119,6 @@ INLINE void fill_head(struct ts_head *h, enum ts_kind kind, __u64 id, const stru
 INLINE void *record_of(enum access how, struct sock *sk, struct tcp_sock *tp, enum ts_kind kind,
                        __u64 size, bool port_pending, bool by_task)
 {
-    struct tuple t = {};
-    read_tuple(how, &sk->__sk_common, GET(how, tp, inet_conn.icsk_inet.inet_sport), &t);
-    if (!is_wanted(sk, &t, port_pending))
-        return NULL;
-    if (kind == TS_TIME_WAIT_IN)
-        remember_small(&t);
-    struct ts_head *h = reserve(kind, size);
-    if (h)
-        fill_head(h, kind, id_of(how, sk), &t, by_task);
-    return h;
+    return record_at(how, sk, GET(how, tp, inet_conn.icsk_inet.inet_sport), kind, size,
+                     port_pending, by_task);
 }

@@ -15,7 +15,7 @@ INLINE int on_reset(enum access how, struct sock *sk, bool sent, __u32 reason)
     r->head.old_state = r->head.new_state = GET(how, sk, __sk_common.skc_state);
     r->reason = reason;
     r->sent = sent;
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 

@@ -50,7 +50,7 @@ INLINE int tell_retransmit(enum access how, struct sock *sk, struct sk_buff *skb
     r->nth = GET(how, tp, total_retrans);
     r->segments = segments;
     r->pad = 0;
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 
@@ -102,7 +102,7 @@ INLINE int on_retransmit_synack(enum access how, struct sock *sk, struct request
     r->nth = BPF_CORE_READ(req, num_retrans) + 1; /* counted after this */
     r->segments = 1;
     r->pad = 0;
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 
@@ -129,6 +129,6 @@ INLINE int on_reqsk_timer(enum access how, struct timer_list *timer)
     fill_head(h, TS_SYNACK_TIMEOUT, id_of(PROBED, listener), &t, false);
     h->old_state = h->new_state = BPF_TCP_LISTEN;
     h->detail = BPF_CORE_READ(req, num_retrans);
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }

@@ -50,8 +50,10 @@ INLINE bool told(enum turn turn, struct sock *sk, int new, bool by_task)
 #define PF_EXITING 0x4
 #define PF_WQ_WORKER 0x20
 
-INLINE bool task_is(unsigned int flag)
+INLINE bool task_is(enum access how, unsigned int flag)
 {
+    if (how == DIRECT && have_task_btf())
+        return bpf_get_current_task_btf()->flags & flag;
     struct task_struct *task = (void *)bpf_get_current_task();
     return BPF_CORE_READ(task, flags) & flag;
 }
@@ -79,41 +81,76 @@ INLINE __u8 close_detail(enum access how, struct sock *sk, struct tcp_sock *tp)
     return detail;
 }
 
-INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, int new)
+/* bpf_skc_to_tcp_sock() is a call; what it looks at can be looked at. */
+INLINE bool is_tcp(enum access how, struct sock *sk)
 {
-    /* new == old happens (FIN_WAIT1, LAST_ACK) and is no change. -> SYN_SENT has no
-     * local port yet: on_connect tells it. */
-    if (new == old || (new == BPF_TCP_SYN_SENT && !knobs.tell_syn_sent))
-        return 0;
-    struct tcp_sock *tp = as_tcp(how, sk);
-    if (!tp)
-        return 0;
-    bool own = by_task(how, sk);
-    if (told(turn, sk, new, own))
-        return 0;
-    bool port_pending = old == BPF_TCP_SYN_SENT || new == BPF_TCP_SYN_SENT;
-    struct ts_state *r = record_of(how, sk, tp, TS_STATE, sizeof(*r), port_pending, own);
-    if (!r)
-        return 0;
-    __u8 flags = 0;
-    if (sock_is(how, sk, SOCK_DONE))
-        flags |= TS_FIN_SEEN;
-    if (new == BPF_TCP_CLOSE)
-        r->head.detail = close_detail(how, sk, tp);
-    if (GET(how, tp, snd_una) == GET(how, tp, write_seq))
-        flags |= TS_ALL_ACKED;
-    bool closes = new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_LAST_ACK || new == BPF_TCP_CLOSE;
-    if (own && closes && task_is(PF_EXITING))
-        flags |= TS_EXITING;
-    r->head.flags |= flags;
-    r->head.old_state = old;
-    r->head.new_state = new;
-    r->head.error = GET(how, sk, sk_err);
+    __u16 family = GET(how, sk, __sk_common.skc_family);
+    /* 16 bits wide since Linux 5.6 (bf9765145b85) */
+    return (family == AF_INET || family == AF_INET6) && GET(how, sk, sk_protocol) == IPPROTO_TCP_NR;
+}
+
+INLINE void fill_counters(enum access how, struct tcp_sock *tp, struct ts_state *r)
+{
     r->bytes_acked = GET(how, tp, bytes_acked);
     r->bytes_received = GET(how, tp, bytes_received);
     r->srtt_us = GET(how, tp, srtt_us) >> 3;
     r->total_retrans = GET(how, tp, total_retrans);
-    submit(r, sizeof(*r));
+}
+
+/* Between the start and the end of a life a change is a fact by itself: nobody reads counters
+ * then. The port is where skc_num has it, for tcp_set_state(CLOSE) only takes that away. */
+INLINE struct ts_state *passing_state(enum access how, struct sock *sk, bool own)
+{
+    struct ts_state *r = record_at(how, sk, 0, TS_STATE, sizeof(*r), false, own);
+    if (!r)
+        return NULL;
+    r->bytes_acked = r->bytes_received = 0;
+    r->srtt_us = r->total_retrans = 0;
+    return r;
+}
+
+INLINE struct ts_state *bounding_state(enum access how, struct sock *sk, int old, int new, bool own)
+{
+    struct tcp_sock *tp = as_tcp(how, sk);
+    if (!tp)
+        return NULL;
+    bool port_pending = old == BPF_TCP_SYN_SENT || new == BPF_TCP_SYN_SENT;
+    struct ts_state *r = record_of(how, sk, tp, TS_STATE, sizeof(*r), port_pending, own);
+    if (!r)
+        return NULL;
+    if (new == BPF_TCP_CLOSE)
+        r->head.detail = close_detail(how, sk, tp);
+    if (GET(how, tp, snd_una) == GET(how, tp, write_seq))
+        r->head.flags |= TS_ALL_ACKED;
+    fill_counters(how, tp, r);
+    return r;
+}
+
+INLINE int on_state(enum access how, enum turn turn, struct sock *sk, int old, int new)
+{
+    /* new == old happens (FIN_WAIT1, LAST_ACK) and is no change. -> SYN_SENT has no
+     * local port yet: on_connect tells it. */
+    if (new == old || (new == BPF_TCP_SYN_SENT && !knobs.tell_syn_sent) ||
+        knobs.untold_states & 1U << (new & 31))
+        return 0;
+    bool own = by_task(how, sk);
+    if (told(turn, sk, new, own) || !is_tcp(how, sk))
+        return 0;
+    bool passing = new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_FIN_WAIT2 ||
+                   new == BPF_TCP_CLOSE_WAIT || new == BPF_TCP_LAST_ACK || new == BPF_TCP_CLOSING;
+    struct ts_state *r =
+        passing ? passing_state(how, sk, own) : bounding_state(how, sk, old, new, own);
+    if (!r)
+        return 0;
+    if (sock_is(how, sk, SOCK_DONE))
+        r->head.flags |= TS_FIN_SEEN;
+    bool closes = new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_LAST_ACK || new == BPF_TCP_CLOSE;
+    if (own && closes && task_is(how, PF_EXITING))
+        r->head.flags |= TS_EXITING;
+    r->head.old_state = old;
+    r->head.new_state = new;
+    r->head.error = GET(how, sk, sk_err);
+    submit(r);
     return 0;
 }
 
@@ -151,7 +188,7 @@ INLINE int on_connect(enum access how, enum turn turn, struct sock *sk)
         return 0;
     h->old_state = BPF_TCP_CLOSE;
     h->new_state = BPF_TCP_SYN_SENT;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 
@@ -175,7 +212,7 @@ INLINE int on_birth(enum access how, struct sock *listener, struct sock *child, 
     r->queue.head.new_state = BPF_TCP_SYN_RECV;
     fill_queue(how, &r->queue, listener);
     r->synack_ns = synack_us * 1000;
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 
@@ -194,7 +231,7 @@ INLINE int on_listen(enum access how, struct sock *sk, bool again, const __u64 *
     fill_queue(how, &r->queue, sk);
     r->has_asked = asked != NULL;
     r->asked = asked ? *asked : 0;
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 
@@ -231,7 +268,7 @@ INLINE int on_accept(enum access how, enum turn turn, struct sock *listener, str
         return 0;
     r->head.new_state = GET(how, child, __sk_common.skc_state);
     fill_queue(how, r, listener);
-    submit(r, sizeof(*r));
+    submit(r);
     return 0;
 }
 

@@ -57,7 +57,7 @@ INLINE int on_time_wait(enum access how, enum turn turn, struct sock *sk, int su
         return 0;
     h->old_state = GET(how, sk, __sk_common.skc_state);
     h->new_state = substate;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 
@@ -72,7 +72,7 @@ INLINE int on_twsk_alloc(enum access how, struct sock *sk, int substate, const v
     if (!h)
         return 0;
     h->old_state = h->new_state = substate;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 
@@ -90,7 +90,7 @@ INLINE int on_small(enum access how, struct inet_timewait_sock *tw, enum ts_kind
     h->old_state = old;
     h->new_state = new;
     h->detail = detail;
-    submit(h, sizeof(*h));
+    submit(h);
     return 0;
 }
 
@@ -106,7 +106,7 @@ INLINE int on_deschedule(struct inet_timewait_sock *tw)
     w->ending = (__u64)tw;
     if (w->packet == (__u64)tw)
         w->why = TS_TW_RESET;
-    else if (w->syn != (__u64)tw && task_is(PF_WQ_WORKER))
+    else if (w->syn != (__u64)tw && task_is(PROBED, PF_WQ_WORKER))
         w->why = TS_TW_PURGED;
     else
         w->why = TS_TW_REUSED;

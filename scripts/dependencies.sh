@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what Debian 12 lacks to build or test: dependencies.sh build|test...
+# Installs what Debian 12 lacks to build, test or measure: dependencies.sh build|test|bench...
 set -euo pipefail
 
 build=(
@@ -13,6 +13,10 @@ test=(
     liburing-dev curl nginx wrk python3 iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
+bench=(
+    libbenchmark-dev valgrind python3 bpftool
+    libbpf-tools bpftrace bpfcc-tools # the peers
+)
 
 fail() {
     echo "dependencies: $*" >&2
@@ -24,10 +28,11 @@ for name in "$@"; do
     case $name in
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${test[@]}") ;;
-    *) fail "unknown set '$name' (known: build, test)" ;;
+    bench) wanted+=("${bench[@]}") ;;
+    *) fail "unknown set '$name' (known: build, test, bench)" ;;
     esac
 done
-[ ${#wanted[@]} -gt 0 ] || fail "which? build, test or both"
+[ ${#wanted[@]} -gt 0 ] || fail "which? build, test, bench or several"
 
 command -v dpkg-query apt-get >/dev/null ||
     fail "this is no Debian; install the like of: ${wanted[*]}"

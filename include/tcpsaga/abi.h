@@ -90,7 +90,8 @@ struct ts_head {
     char comm[TCPSAGA_COMM_LEN];
 };
 
-/* A state change. The counters are those of struct tcp_sock at that moment. */
+/* A state change. The counters are those of struct tcp_sock at that moment, and TS_ALL_ACKED; they
+ * are left zero where the new state is between ESTABLISHED and CLOSE. */
 struct ts_state {
     struct ts_head head;
     __u64 bytes_acked;    /* RFC 4898 tcpEStatsAppHCThruOctetsAcked, SYN and FIN included */
@@ -250,9 +251,10 @@ enum ts_shared_facts {
 
 struct ts_knobs {
     struct ts_filter filter;
-    __u64 wake_bytes;    /* wake the consumer when this much waits in the ring */
+    __u64 wake_ns;       /* wake the consumer when its CPU has not done so for this long */
     __u32 have_cookie;   /* bpf_get_socket_cookie() exists for tracing programs */
     __u32 shared_facts;  /* enum ts_shared_facts */
+    __u32 untold_states; /* a bit per state: a change to it is not recorded */
     __u32 tell_syn_sent; /* tcp_connect is not hooked: report -> SYN_SENT, without port */
     __u32 args_accept;   /* argument counts of the running kernel's functions, */
     __u32 args_listen;   /* from its BTF: a fexit's result follows the last one */
@@ -278,7 +280,8 @@ struct ts_knobs {
 struct ts_counters {
     __u64 lost[TS_KINDS]; /* ring-buffer reservations that failed, by kind */
     __u64 missed;         /* return probes that never fired */
-    __u64 pad[4];         /* to whole cache lines */
+    __u64 woken_ns;       /* the consumer, last; by any CPU of this slot */
+    __u64 pad[3];         /* to whole cache lines */
 };
 
 #ifdef __cplusplus

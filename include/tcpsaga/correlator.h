@@ -139,7 +139,7 @@ private:
     std::uint64_t untold(const Connection& listener, std::uint32_t kind, std::uint64_t total);
     void settle_listener(const ListenerTotals& t, std::uint64_t ts_ns);
 
-    void begin_active_open(const ts_head& h);
+    Connection& begin_active_open(const ts_head& h);
     bool settle_port(Connection& c, const ts_head& h);
     void change(Connection& c, const ts_head& h, State to, bool inferred = false);
     void enter_established(Connection& c, const ts_state& r);
@@ -149,6 +149,7 @@ private:
 
     Connection* find(const ts_head& h);
     Connection& find_or_adopt(const ts_head& h);
+    Connection& adopt_unknown(const ts_head& h);
     Connection& create(const ts_head& h);
     Connection* find_listener(std::uint64_t id, const ts_head& child);
     Connection* find_listener(Tuple child);
@@ -169,7 +170,22 @@ private:
     Hold* hold_of(const Connection& c);
     void release_first();
     bool sent_after_close(const ts_head& h, const event::Reset& reset);
-    void emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what);
+    [[nodiscard]] bool shows(Connection& c, const Process& actor);
+    SeenCounts& seen_in(std::uint32_t netns);
+    /// The payload is made where it stays: moving a variant costs more than most payloads.
+    template <class T>
+    void emit(Connection& c, std::uint64_t ts_ns, const Process& task, const T& what)
+    {
+        const Process& actor = task.known() ? task : c.owner;
+        if (config_.filter.asks_for_process() && !shows(c, actor))
+            return;
+        c.shown = true;
+        counts_.events++;
+        if (Hold* hold = holds_.empty() ? nullptr : hold_of(c))
+            hold->events.push_back({ts_ns, c, actor, what});
+        else
+            sink_.on_event({ts_ns, &c, actor, event::Payload(std::in_place_type<T>, what)});
+    }
 
     event::ListenerSummary& listener_of(const Connection& child);
     event::ListenerSummary& listener_at(const Tuple& local, std::uint64_t listener);
@@ -184,7 +200,9 @@ private:
     using ListenerKey = std::tuple<std::uint32_t, std::uint16_t, std::uint64_t>;
     std::map<ListenerKey, event::ListenerSummary> listeners_; ///< by netns, port, listener's id
     std::map<std::uint32_t, SeenCounts> seen_;
-    using SocketKey = std::pair<std::uint64_t, std::uint32_t>; // id as in ts_head, namespace
+    std::pair<std::uint32_t, SeenCounts*> last_seen_{};               ///< of these the last used
+    std::pair<ListenerKey, event::ListenerSummary*> last_listener_{}; ///< the same of listeners
+    using SocketKey = std::pair<std::uint64_t, std::uint32_t>;        // id as in ts_head, namespace
     std::map<SocketKey, std::array<std::uint64_t, TS_LIMITED_KINDS>> told_; ///< of each kind
     std::map<std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>, std::uint64_t>
         told_drops_; ///< by place, namespace and reason

@@ -1,70 +1,138 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 #include <cstdint>
-#include <list>
-#include <memory_resource>
-#include <unordered_map>
+#include <memory>
+#include <vector>
 
 #include "tcpsaga/connection.h"
 
 namespace tcpsaga {
 
+/// Where the entries of a table are, by 32 bits of their keys' hashes: open addressing with linear
+/// probing, so that a look-up reads one cache line of the index as a rule. The keys themselves are
+/// in the entries.
+class SlotIndex {
+public:
+    static constexpr std::uint32_t none = UINT32_MAX;
+
+    /// The slot with this hash that `same(slot)` accepts; `none` when there is none.
+    template <class Same>
+    [[nodiscard]] std::uint32_t find(std::uint32_t hash, const Same& same) const
+    {
+        for (std::uint32_t at = hash & mask(); places_[at].slot != none; at = (at + 1) & mask())
+            if (places_[at].hash == hash && same(places_[at].slot))
+                return places_[at].slot;
+        return none;
+    }
+    void insert(std::uint32_t hash, std::uint32_t slot);
+    /// Puts another slot in this one's place.
+    void replace(std::uint32_t hash, std::uint32_t slot, std::uint32_t by);
+    /// False when it was not there.
+    bool erase(std::uint32_t hash, std::uint32_t slot);
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    struct Place {
+        std::uint32_t hash = 0;
+        std::uint32_t slot = none;
+    };
+    [[nodiscard]] std::uint32_t mask() const
+    {
+        return static_cast<std::uint32_t>(places_.size() - 1);
+    }
+    [[nodiscard]] std::uint32_t where(std::uint32_t hash, std::uint32_t slot) const;
+    void grow();
+
+    std::vector<Place> places_ = std::vector<Place>(64); // a power of two
+    std::size_t size_ = 0;
+};
+
 /// The sockets that are alive, found by kernel id and namespace, or by 4-tuple. Bounded:
 /// past `capacity` the one that was touched longest ago makes room, and is counted.
-/// References stay valid until that entry is erased or evicted.
+/// References stay valid until that entry is erased or evicted. Functions that take a Connection
+/// want one of the table's own.
 class ConnectionTable {
 public:
     explicit ConnectionTable(std::size_t capacity);
 
     Connection* find(std::uint64_t kernel_id, std::uint32_t netns);
     Connection* find(const Tuple& tuple);
-    /// A new entry; an older one under the same id or tuple is forgotten first.
+    /// A new entry. An older one under the same id is forgotten first; one with the same tuple is
+    /// no longer found by it.
     Connection& insert(std::uint64_t kernel_id, const Tuple& tuple);
     void rekey(Connection& c, std::uint64_t kernel_id);
     void retuple(Connection& c, const Tuple& tuple);
-    void touch(const Connection& c);
-    void erase(const Connection& c);
+    void touch(const Connection& c) { own(c).touched = ++clock_; }
+    void erase(const Connection& c) { forget(own(c)); }
 
     /// All, in no order of meaning.
     template <class Visitor>
     void for_each(const Visitor& visit) const
     {
-        for (const Connection& c : entries_)
-            visit(c);
+        for (std::uint32_t slot = 0; slot < slots_; slot++)
+            if (const Entry& e = entry(slot); e.touched != 0)
+                visit(static_cast<const Connection&>(e));
     }
     /// The same; `visit` must not erase.
     template <class Visitor>
     void for_each(const Visitor& visit)
     {
-        for (Connection& c : entries_)
-            visit(c);
+        for (std::uint32_t slot = 0; slot < slots_; slot++)
+            if (Entry& e = entry(slot); e.touched != 0)
+                visit(static_cast<Connection&>(e));
     }
 
     [[nodiscard]] std::size_t size() const { return by_id_.size(); }
     [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 
 private:
-    struct Id {
-        std::uint64_t kernel_id;
-        std::uint32_t netns;
-        bool operator==(const Id&) const = default;
+    struct Entry : Connection {
+        std::uint64_t touched = 0; ///< the clock then; 0: free
+        std::uint32_t slot = 0;
+        std::uint32_t tuple_hash = 0;
     };
-    struct IdHash {
-        std::size_t operator()(const Id& id) const noexcept
-        {
-            return (id.kernel_id ^ std::uint64_t{id.netns} << 32) * 0x9e3779b97f4a7c15;
-        }
+    struct Stale {
+        std::uint64_t touched;
+        std::uint32_t slot;
     };
-    using List = std::pmr::list<Connection>; // most recently touched first
-    static Id id_of(const Connection& c) { return {c.kernel_id, c.tuple.netns}; }
-    void forget(List::iterator it);
+    // Chunks do not move, and grow the table without a pause.
+    static constexpr std::uint32_t chunk_size = 256;
+    [[nodiscard]] Entry& entry(std::uint32_t slot)
+    {
+        return chunks_[slot / chunk_size][slot % chunk_size];
+    }
+    [[nodiscard]] const Entry& entry(std::uint32_t slot) const
+    {
+        return chunks_[slot / chunk_size][slot % chunk_size];
+    }
+    [[nodiscard]] Entry& own(const Connection& c)
+    {
+        return entry(static_cast<const Entry&>(c).slot);
+    }
+    /// Fibonacci hashing (Knuth, 6.4): the high half depends on all bits.
+    static std::uint32_t spread(std::uint64_t bits)
+    {
+        return static_cast<std::uint32_t>(bits * 0x9e3779b97f4a7c15 >> 32);
+    }
+    static std::uint32_t hash_of(std::uint64_t kernel_id, std::uint32_t netns)
+    {
+        return spread(kernel_id ^ std::uint64_t{netns} << 32);
+    }
+    static std::uint32_t hash_of(const Tuple& t) { return spread(TupleHash{}(t)); }
+    Entry& take_slot();
+    void index_tuple(Entry& e, const Tuple& tuple);
+    void evict();
+    void find_stale();
+    void forget(Entry& e);
 
     std::size_t capacity_;
     std::uint64_t evicted_ = 0;
-    std::pmr::unsynchronized_pool_resource pool_; // steady state: no malloc per connection
-    List entries_{&pool_};
-    std::pmr::unordered_map<Id, List::iterator, IdHash> by_id_{&pool_};
-    std::pmr::unordered_map<Tuple, List::iterator, TupleHash> by_tuple_{&pool_};
+    std::uint64_t clock_ = 0; // counts touches
+    std::uint32_t slots_ = 0; // that have ever been in use
+    std::vector<std::unique_ptr<Entry[]>> chunks_;
+    std::vector<std::uint32_t> free_;
+    std::vector<Stale> stale_; // the next to evict at the end, unless touched since
+    SlotIndex by_id_, by_tuple_;
 };
 
 } // namespace tcpsaga

@@ -31,6 +31,7 @@ public:
         std::uint32_t overflow_rate =
             100;         ///< overflow records per listener, kind and second; drops
         std::string btf; ///< BTF file for CO-RE instead of the kernel's own; "" = its own
+        std::uint32_t untold_states = 0; ///< a bit per State: changes to it are not recorded
     };
     using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: stop
 

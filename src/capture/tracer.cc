@@ -94,11 +94,20 @@ std::uint32_t shared_facts(const Plan& plan)
     return bits;
 }
 
+/// A burst may fill a ring in the time that the consumer sleeps, the sooner the smaller it is:
+/// 10 ms for the 8 MB that it has unless told, which more than 800 MB/s would fill.
+std::uint64_t wake_interval_ns(std::size_t ring_bytes)
+{
+    constexpr std::uint64_t longest = 10'000'000;
+    return std::min<std::uint64_t>(longest, longest * ring_bytes / (8U << 20U));
+}
+
 ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const KernelProber& kernel)
 {
     ts_knobs k{};
     k.filter = options.filter.for_kernel();
-    k.wake_bytes = options.ring_bytes / 8;
+    k.wake_ns = wake_interval_ns(options.ring_bytes);
+    k.untold_states = options.untold_states;
     k.have_cookie = kernel.has_function("bpf_get_socket_ptr_cookie") ? 1 : 0;
     k.shared_facts = shared_facts(plan);
     k.tell_syn_sent = plan.of(FactId::connect).hooked() ? 0 : 1;

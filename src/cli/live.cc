@@ -25,8 +25,9 @@
 namespace tcpsaga {
 namespace {
 
-// A person sees a line within 100 ms: this, and the write.
+// A person sees a line within 100 ms: this, and the write. After silence the first record wakes us.
 constexpr int poll_ms = 50;
+constexpr int idle_poll_ms = 200;
 constexpr int unexplained_code = 4;
 constexpr std::uint64_t listener_poll_ms = 200;
 
@@ -226,6 +227,9 @@ struct Session {
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
     std::uint64_t looked_for_stuck = now();
+    std::uint64_t looked_for_losses = 0;
+    std::uint64_t last_record = now();
+    std::uint64_t records = 0;
 
     static std::uint64_t now() { return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)); }
 
@@ -251,7 +255,9 @@ struct Session {
 
     Status turn(int timeout_ms)
     {
+        const std::uint64_t before = records;
         const Tracer::OnRecord on_record = [this](std::span<const std::byte> bytes) {
+            records++;
             correlator.consume(bytes);
             return !limit.reached() && out.health() == Output::Health::good;
         };
@@ -259,10 +265,20 @@ struct Session {
         correlator.tell_held_back(now());
         poll_listeners(false);
         tell_stuck();
-        tell_losses();
+        if (records != before)
+            last_record = now();
+        tell_losses(timeout_ms == 0);
         out.flush();
         out.check_reader();
         return status;
+    }
+
+    /// Shorter while records may wait that woke nobody (bpf/record.bpf.h).
+    [[nodiscard]] int wait_ms() const
+    {
+        constexpr std::uint64_t quiet_ns = 200'000'000;
+        const bool quiet = now() - last_record > quiet_ns;
+        return quiet && !options.duration_s && !options.summary_s ? idle_poll_ms : poll_ms;
     }
 
     /// All connections are looked at, so not too often.
@@ -277,10 +293,15 @@ struct Session {
         correlator.tell_stuck(longer, ts);
     }
 
-    void tell_losses()
+    /// The kernel is asked for each hook, so not too often.
+    void tell_losses(bool at_once)
     {
-        const KernelLosses lost = tracer.losses();
+        constexpr std::uint64_t second = 1'000'000'000;
         const std::uint64_t ts = now();
+        if (!at_once && ts - looked_for_losses < second)
+            return;
+        looked_for_losses = ts;
+        const KernelLosses lost = tracer.losses();
         correlator.lost(lost.ring - told.ring, event::LostWhere::ring, ts);
         correlator.lost(lost.missed - told.missed, event::LostWhere::missed, ts);
         correlator.tell_evictions(ts);
@@ -296,7 +317,7 @@ struct Session {
                                              *options.duration_s * 1e9;
         };
         while (!finished() && !over()) {
-            if (auto status = turn(poll_ms); !status)
+            if (auto status = turn(wait_ms()); !status)
                 return status;
             if (reopen_asked.exchange(false))
                 if (const auto status = out.reopen(); !status)
@@ -418,6 +439,22 @@ struct Tracing {
     std::unique_ptr<Tracer> tracer;
 };
 
+/// Changes that only `state` and `stuck` events show, where neither is asked for. The others name
+/// processes, bound times, or hold what a life is made of.
+std::uint32_t untold_states(const Options& o)
+{
+    const auto asks = [&](std::string_view kind) {
+        return std::ranges::find(o.kinds, kind) != o.kinds.end();
+    };
+    const bool all = o.kinds.empty() || asks("state") || asks("stuck");
+    if (o.command != Command::life && all)
+        return 0;
+    std::uint32_t bits = 0;
+    for (const State s : {State::fin_wait2, State::close_wait, State::closing})
+        bits |= 1U << static_cast<unsigned>(s);
+    return bits;
+}
+
 Result<Tracing> start_with(const Options& options, const KernelProber& kernel,
                            const Prober& can_attach)
 {
@@ -429,9 +466,9 @@ Result<Tracing> start_with(const Options& options, const KernelProber& kernel,
         return Error{"no way to see state changes:",
                      state.rejected.empty() ? "disabled" : state.rejected.back().why, 0,
                      "see tcpsaga check"};
-    auto tracer =
-        Tracer::start({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
-                      *plan, kernel);
+    auto tracer = Tracer::start({options.filter, options.ring_bytes, options.overflow_rate,
+                                 options.btf, untold_states(options)},
+                                *plan, kernel);
     if (!tracer)
         return tracer.error();
     return Tracing{std::move(*plan), std::move(*tracer)};

@@ -75,10 +75,12 @@ void Correlator::consume(std::span<const std::byte> bytes)
 void Correlator::on_state(const ts_state& r)
 {
     const ts_head& h = r.head;
-    if (new_of(h) == State::syn_sent)
-        return begin_active_open(h);
+    if (new_of(h) == State::syn_sent) {
+        begin_active_open(h);
+        return;
+    }
     const bool from_syn_sent = old_of(h) == State::syn_sent;
-    const Connection* known = find(h);
+    Connection* known = find(h);
     const bool unknown = known == nullptr;
     const bool told = !unknown && known->state == State::syn_sent && !known->port_pending;
     if (from_syn_sent && new_of(h) == State::close && never_left(h) && !told)
@@ -87,7 +89,7 @@ void Correlator::on_state(const ts_state& r)
                 : known->closed || (!known->port_pending && known->state == new_of(h)))
         return; // told twice: a preempted program and its relief (bpf/state.bpf.h)
     count_state(h);
-    Connection& c = find_or_adopt(h);
+    Connection& c = unknown ? adopt_unknown(h) : *known;
     if ((unknown || h.ts_ns <= c.looked_at_ns) && config_.infer_births && !c.seen_start &&
         old_of(h) == State::syn_recv)
         infer_birth(c, h);
@@ -115,7 +117,7 @@ void Correlator::count_state(const ts_head& h)
 {
     const bool was_up = old_of(h) == State::established || old_of(h) == State::close_wait;
     if (was_up && new_of(h) == State::close)
-        seen_[h.netns].established_resets++;
+        seen_in(h.netns).established_resets++;
 }
 
 /// Tells the change from the present state to `to` and makes it.
@@ -202,7 +204,7 @@ void Correlator::on_retransmit(const ts_retransmit& r)
         malformed_++;
         return;
     }
-    SeenCounts& seen = seen_[h.netns];
+    SeenCounts& seen = seen_in(h.netns);
     seen.retransmits += r.segments;
     counts_.retransmits += r.segments;
     if (r.what == TS_RE_SYN || r.what == TS_RE_SYNACK)
@@ -241,8 +243,8 @@ void Correlator::on_reset(const ts_reset& r)
 Connection* Correlator::find(const ts_head& h)
 {
     if (Connection* c = table_.find(h.id, h.netns)) {
-        const bool same = c->port_pending || c->tuple == tuple_of(h) || h.lport == 0;
-        if (same || (h.id & address_bit) == 0) {
+        const bool is_cookie = (h.id & address_bit) == 0;
+        if (is_cookie || c->port_pending || h.lport == 0 || c->tuple == tuple_of(h)) {
             confirm(*c, h);
             table_.touch(*c);
             return c;
@@ -276,8 +278,12 @@ Connection& Correlator::create(const ts_head& h)
 /// A socket that began before us, or whose start was lost, is known from here on.
 Connection& Correlator::find_or_adopt(const ts_head& h)
 {
-    if (Connection* c = find(h))
-        return *c;
+    Connection* c = find(h);
+    return c != nullptr ? *c : adopt_unknown(h);
+}
+
+Connection& Correlator::adopt_unknown(const ts_head& h)
+{
     Connection& c = create(h);
     c.state = old_of(h) != State::none ? old_of(h) : new_of(h);
     // These two states have one way in each but for simultaneous opens.
@@ -368,22 +374,21 @@ event::Summary Correlator::summary() const
     return s;
 }
 
-void Correlator::emit(Connection& c, std::uint64_t ts_ns, const Process& task, event::Payload what)
+/// True when the process filter lets this event through.
+bool Correlator::shows(Connection& c, const Process& actor)
 {
-    const Process& actor = task.known() ? task : c.owner;
-    if (config_.filter.asks_for_process() && !c.shown) {
-        const auto matches = [&](const Process& p) {
-            return p.known() && config_.filter.process_matches(p.pid, p.name());
-        };
-        if (!matches(actor) && !matches(c.owner))
-            return;
-    }
-    c.shown = true;
-    counts_.events++;
-    if (Hold* hold = holds_.empty() ? nullptr : hold_of(c))
-        hold->events.push_back({ts_ns, c, actor, std::move(what)});
-    else
-        sink_.on_event({ts_ns, &c, actor, std::move(what)});
+    const auto matches = [&](const Process& p) {
+        return p.known() && config_.filter.process_matches(p.pid, p.name());
+    };
+    return c.shown || matches(actor) || matches(c.owner);
+}
+
+/// Hardly ever is the namespace another than the last record's.
+SeenCounts& Correlator::seen_in(std::uint32_t netns)
+{
+    if (last_seen_.second == nullptr || last_seen_.first != netns)
+        last_seen_ = {netns, &seen_[netns]};
+    return *last_seen_.second;
 }
 
 } // namespace tcpsaga

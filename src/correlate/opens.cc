@@ -14,12 +14,10 @@ void Correlator::on_connect(const ts_head& h)
     if (const Connection* c = find(h);
         c != nullptr && c->state == State::syn_sent && !c->port_pending && c->tuple == tuple_of(h))
         return; // told twice, see bpf/state.bpf.h
-    begin_active_open(h);
-    Connection& c = *find(h);
-    settle_port(c, h);
+    settle_port(begin_active_open(h), h);
 }
 
-void Correlator::begin_active_open(const ts_head& h)
+Connection& Correlator::begin_active_open(const ts_head& h)
 {
     Connection& c = create(h);
     c.role = Role::client;
@@ -28,6 +26,7 @@ void Correlator::begin_active_open(const ts_head& h)
     c.started_ns = c.since_ns = h.ts_ns;
     c.owner = acting_as(h, PidFrom::connect);
     c.port_pending = true;
+    return c;
 }
 
 /// A socket that is told of once, and of which nothing follows.
@@ -90,7 +89,7 @@ bool Correlator::settle_port(Connection& c, const ts_head& h)
         return false;
     }
     counts_.opens++;
-    seen_[h.netns].active_opens++;
+    seen_in(h.netns).active_opens++;
     remember_client(c);
     Process task = c.owner;
     if (task.known())
@@ -105,7 +104,7 @@ void Correlator::on_birth(const ts_birth& r)
     const ts_head& h = r.queue.head;
     Connection& c = create(h);
     counts_.births++;
-    seen_[h.netns].passive_opens++;
+    seen_in(h.netns).passive_opens++;
     c.role = Role::server;
     c.seen_start = true;
     c.state = State::listen;
@@ -122,7 +121,7 @@ void Correlator::on_birth(const ts_birth& r)
 void Correlator::infer_birth(Connection& c, const ts_head& h)
 {
     counts_.births++;
-    seen_[h.netns].passive_opens++;
+    seen_in(h.netns).passive_opens++;
     c.seen_start = true;
     c.started_ns = h.ts_ns;
     c.state = State::listen;

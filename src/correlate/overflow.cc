@@ -108,12 +108,12 @@ void Correlator::settle(std::span<const ListenerTotals> totals, std::uint64_t ts
 void Correlator::settle(std::span<const NetnsTotals> totals)
 {
     for (const NetnsTotals& t : totals)
-        seen_[t.netns].rsts_sent = t.counts.rsts_sent;
+        seen_in(t.netns).rsts_sent = t.counts.rsts_sent;
 }
 
 void Correlator::settle_listener(const ListenerTotals& t, std::uint64_t ts_ns)
 {
-    SeenCounts& seen = seen_[t.key.netns];
+    SeenCounts& seen = seen_in(t.key.netns);
     seen.cookies_wanted += t.counts.cookies_wanted;
     seen.other_drops += t.counts.other_drops;
     Connection c = shown_as(table_.find(t.key.id, t.key.netns), t.key.id);
@@ -166,7 +166,7 @@ void Correlator::on_polled(std::span<const PolledListener> listeners, std::uint6
                       l.drops - before,
                       poll_ms};
         counts_.overflows += what.n;
-        seen_[l.tuple.netns].polled_drops += what.n;
+        seen_in(l.tuple.netns).polled_drops += what.n;
         emit(c, ts_ns, {}, what);
     }
 }

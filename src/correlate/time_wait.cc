@@ -14,7 +14,7 @@ void Correlator::on_time_wait_in(const ts_head& h)
     Connection& c = find_or_adopt(h);
     if (c.held != State::none && !c.closed)
         return; // told twice, see bpf/time_wait.bpf.h
-    seen_[h.netns].time_wait_in++;
+    seen_in(h.netns).time_wait_in++;
     counts_.time_wait_in++;
     c.held = new_of(h);
     c.held_since_ns = h.ts_ns;
@@ -25,10 +25,10 @@ void Correlator::on_time_wait_full(const ts_head& h)
 {
     Connection& c = find_or_adopt(h);
     if (c.held != State::none) { // its entry was told before this was known
-        seen_[h.netns].time_wait_in--;
+        seen_in(h.netns).time_wait_in--;
         counts_.time_wait_in--;
     }
-    seen_[h.netns].time_wait_overflows++;
+    seen_in(h.netns).time_wait_overflows++;
     counts_.time_wait_overflows++;
     c.held = State::none;
     c.held_since_ns = 0;
@@ -49,7 +49,7 @@ void Correlator::on_time_wait_out(const ts_head& h)
 {
     counts_.time_wait_out++;
     if (h.detail == TS_TW_EXPIRED)
-        seen_[h.netns].time_wait_expired++;
+        seen_in(h.netns).time_wait_expired++;
     if (Connection* known = table_.find(h.id, h.netns);
         known != nullptr && known->tuple != tuple_of(h))
         return; // it was disconnected and connects again

@@ -11,6 +11,9 @@ event::ListenerSummary& Correlator::listener_at(const Tuple& local, std::uint64_
     // Past this many, all further ones share an entry without a name.
     constexpr std::size_t most = 4096;
     ListenerKey key{local.netns, local.local.port, listener};
+    if (last_listener_.second != nullptr && last_listener_.first == key)
+        return *last_listener_.second;
+    last_listener_.first = key;
     if (listeners_.size() >= most && !listeners_.contains(key))
         key = {};
     const auto [it, is_new] = listeners_.try_emplace(key);
@@ -20,6 +23,7 @@ event::ListenerSummary& Correlator::listener_at(const Tuple& local, std::uint64_
         s.netns = local.netns;
         s.local = local.local;
     }
+    last_listener_.second = &s;
     return s;
 }
 

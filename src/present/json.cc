@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <fmt/compile.h>
+#include <algorithm>
 
+#include "room.h"
 #include "tcpsaga/present.h"
 
 namespace tcpsaga {
@@ -8,14 +9,35 @@ namespace {
 
 using Out = std::back_insert_iterator<fmt::memory_buffer>;
 
-/// The keys of one payload, each with its leading comma.
+void begin(Room& room, std::string_view key)
+{
+    room.put(",\"");
+    room.put(key);
+    room.put("\":");
+}
+
+/// As append_json_string(); most names are as they are.
+void put_string(Room& room, std::string_view text)
+{
+    const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+    if (!std::ranges::all_of(text, plain)) {
+        fmt::memory_buffer escaped;
+        append_json_string(escaped, text);
+        return room.put({escaped.data(), escaped.size()});
+    }
+    room.put('"');
+    room.put(text);
+    room.put('"');
+}
+
+/// The keys of one payload, each with its leading comma. There is room for any but a summary's.
 struct Keys {
-    fmt::memory_buffer& buffer;
-    Out out = std::back_inserter(buffer);
+    Room& room;
 
     void number(std::string_view key, std::uint64_t value) const
     {
-        fmt::format_to(out, FMT_COMPILE(",\"{}\":{}"), key, value);
+        begin(room, key);
+        room.number(value);
     }
     template <class T>
     void number(std::string_view key, const std::optional<T>& value) const
@@ -26,8 +48,12 @@ struct Keys {
     /// For names of our own and the kernel's, which need no escape.
     void name(std::string_view key, std::string_view value) const
     {
-        if (!value.empty())
-            fmt::format_to(out, FMT_COMPILE(",\"{}\":\"{}\""), key, value);
+        if (value.empty())
+            return;
+        begin(room, key);
+        room.put('"');
+        room.put(value);
+        room.put('"');
     }
 
     void operator()(const event::Listen& e) const
@@ -42,8 +68,17 @@ struct Keys {
         if (e.err != 0)
             name("errno", errno_name(e.err));
         if (e.ports)
-            fmt::format_to(out, R"(,"port_range":[{},{}],"ports_time_wait":{},"ports_live":{})",
-                           e.ports->low, e.ports->high, e.ports->time_wait, e.ports->live);
+            ports(*e.ports);
+    }
+    void ports(const event::PortUse& use) const
+    {
+        room.put(R"(,"port_range":[)");
+        room.number(use.low);
+        room.put(',');
+        room.number(use.high);
+        room.put(']');
+        number("ports_time_wait", std::uint64_t{use.time_wait});
+        number("ports_live", std::uint64_t{use.live});
     }
     void operator()(const event::BindError& e) const { name("errno", errno_name(e.err)); }
     void operator()(const event::SynackTimeout& e) const { number("retransmits", e.retransmits); }
@@ -53,7 +88,7 @@ struct Keys {
         name("new", name_of(e.new_state));
         number("us", e.us);
         if (e.inferred)
-            fmt::format_to(out, ",\"inferred\":true");
+            room.put(R"(,"inferred":true)");
     }
     void operator()(const event::Accept& e) const
     {
@@ -83,13 +118,13 @@ struct Keys {
             name("stage", name_of(*e.stage));
         name("action", name_of(e.action));
         if (e.max_syn_backlog)
-            fmt::format_to(out, ",\"max_syn_backlog\":true");
+            room.put(R"(,"max_syn_backlog":true)");
         number("synq", e.synq);
         number("acceptq", e.acceptq);
         number("acceptq_max", e.acceptq_max);
         number("n", e.n);
         if (e.poll_ms)
-            fmt::format_to(out, ",\"polled\":true");
+            room.put(R"(,"polled":true)");
         number("poll_ms", e.poll_ms);
     }
     void operator()(const event::Reset& e) const
@@ -129,12 +164,43 @@ struct Keys {
     }
     void peer(const Peer& p) const
     {
-        fmt::format_to(out, FMT_COMPILE(R"(,"peer":{{"conn":{})"), p.conn);
+        room.put(R"(,"peer":{"conn":)");
+        room.number(p.conn);
         if (p.process.known()) {
-            fmt::format_to(out, FMT_COMPILE(R"(,"pid":{},"comm":)"), p.process.pid);
-            append_json_string(buffer, p.process.name());
+            number("pid", std::uint64_t{p.process.pid});
+            begin(room, "comm");
+            put_string(room, p.process.name());
         }
-        buffer.push_back('}');
+        room.put('}');
+    }
+    void operator()(const event::Stuck& e) const
+    {
+        name("state", name_of(e.state));
+        number("us", e.us);
+    }
+    void operator()(const event::Lost& e) const
+    {
+        number("n", e.n);
+        name("where", name_of(e.where));
+    }
+    void operator()(const event::Summary&) const {} // see SummaryKeys
+};
+
+/// A summary's, whose lists may be long.
+struct SummaryKeys {
+    fmt::memory_buffer& buffer;
+    Out out = std::back_inserter(buffer);
+
+    template <class T>
+    void number(std::string_view key, const T& value) const
+    {
+        Room room(buffer, key.size() + 24);
+        Keys{room}.number(key, value);
+    }
+    void name(std::string_view key, std::string_view value) const
+    {
+        Room room(buffer, key.size() + value.size() + 6);
+        Keys{room}.name(key, value);
     }
     void percentiles(std::string_view key, const Histogram& h) const
     {
@@ -198,16 +264,6 @@ struct Keys {
         }
         fmt::format_to(out, "]");
     }
-    void operator()(const event::Stuck& e) const
-    {
-        name("state", name_of(e.state));
-        number("us", e.us);
-    }
-    void operator()(const event::Lost& e) const
-    {
-        number("n", e.n);
-        name("where", name_of(e.where));
-    }
     void operator()(const event::Summary& e) const
     {
         number("opens", e.opens);
@@ -245,80 +301,146 @@ struct Keys {
     }
 };
 
+/// What the lines of one connection share. The next one is at the same place as a rule, so it is
+/// made once in a life, not once in a line.
+class SharedText {
+public:
+    std::string_view of(const Connection& c)
+    {
+        Entry& e = entries_[c.id % entries_.size()];
+        if (!(e.id == c.id && e.role == c.role && e.family == c.family && e.tuple == c.tuple)) {
+            e.id = c.id;
+            e.role = c.role;
+            e.family = c.family;
+            e.tuple = c.tuple;
+            fmt::memory_buffer text;
+            {
+                Room room(text, e.text.size());
+                write(room, c); // 267 bytes at most
+            }
+            e.size = text.size();
+            std::memcpy(e.text.data(), text.data(), text.size());
+        }
+        return {e.text.data(), e.size};
+    }
+
+private:
+    struct Entry {
+        std::uint64_t id = 0;
+        Tuple tuple;
+        Role role = Role::unknown;
+        std::uint8_t family = 0xff;
+        std::size_t size = 0;
+        std::array<char, 312> text{};
+    };
+
+    static void write(Room& room, const Connection& c)
+    {
+        const Keys keys{room};
+        if (c.id != 0)
+            keys.number("conn", c.id);
+        keys.number("netns", c.tuple.netns);
+        if (c.family == 0)
+            return;
+        keys.name("family", c.family == 4 ? "ipv4" : "ipv6");
+        address(room, "laddr", c.tuple.local.addr);
+        if (c.tuple.local.port != 0)
+            keys.number("lport", c.tuple.local.port);
+        if (c.tuple.remote.port != 0) { // a listener has no peer
+            address(room, "raddr", c.tuple.remote.addr);
+            keys.number("rport", c.tuple.remote.port);
+            if (c.tuple.local.port != 0)
+                keys.name("community_id", community_id(c.tuple));
+        }
+        keys.name("role", name_of(c.role));
+    }
+    static void address(Room& room, std::string_view key, const Address& a)
+    {
+        begin(room, key);
+        room.put('"');
+        room.address(a);
+        room.put('"');
+    }
+
+    std::vector<Entry> entries_ = std::vector<Entry>(1024);
+};
+
 class Json : public Sink {
 public:
-    Json(Output& out, PresentOptions options) : out_(out), options_(std::move(options))
+    Json(Output& out, PresentOptions options)
+        : out_(out), options_(std::move(options)),
+          all_(options_.kinds.empty() && options_.states.empty())
     {
         append_json_string(host_, options_.host);
     }
 
     void on_event(const Event& e) override
     {
-        if (!wanted(options_, e))
+        if (!all_ && !wanted(options_, e))
             return;
-        auto& to = out_.buffer();
-        const Keys keys{to};
-        to.append(std::string_view(R"({"v":1,"ts":")"));
-        append_rfc3339(to, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
-        fmt::format_to(keys.out, FMT_COMPILE(R"(","event":"{}","host":{})"), kind_of(e),
-                       std::string_view(host_.data(), host_.size()));
-        if (e.conn != nullptr)
-            connection(keys, *e.conn, e.what);
-        process(keys, e.actor);
-        std::visit(keys, e.what);
-        to.append(std::string_view("}\n"));
+        const auto* summary = std::get_if<event::Summary>(&e.what);
+        line(e);
+        if (summary != nullptr)
+            SummaryKeys{out_.buffer()}(*summary);
+        out_.buffer().append(std::string_view("}\n"));
         out_.line_done();
     }
 
 private:
-    void connection(const Keys& keys, const Connection& c, const event::Payload& what)
+    /// All but the closing brace, and a summary's keys.
+    void line(const Event& e)
     {
-        auto& to = out_.buffer();
-        if (c.id != 0)
-            keys.number("conn", c.id);
-        keys.number("netns", c.tuple.netns);
-        if (c.family == 0)
-            return;
-        std::array<char, 46> local{};
-        std::array<char, 46> remote{};
-        const auto text_of = [](std::array<char, 46>& text, const Address& a) {
-            const char* end = write_address(text.data(), a);
-            return std::string_view(text.data(), static_cast<std::size_t>(end - text.data()));
-        };
-        const auto laddr = text_of(local, c.tuple.local.addr);
-        const auto raddr = text_of(remote, c.tuple.remote.addr);
-        fmt::format_to(keys.out, FMT_COMPILE(R"(,"family":"ipv{}","laddr":"{}")"), c.family, laddr);
-        if (c.tuple.local.port != 0)
-            keys.number("lport", c.tuple.local.port);
-        if (c.tuple.remote.port != 0) { // a listener has no peer
-            fmt::format_to(keys.out, FMT_COMPILE(R"(,"raddr":"{}","rport":{})"), raddr,
-                           c.tuple.remote.port);
-            if (c.tuple.local.port != 0)
-                fmt::format_to(keys.out, FMT_COMPILE(R"(,"community_id":"{}")"),
-                               community_id(c.tuple));
-        }
-        keys.name("role", name_of(c.role));
-        if (std::holds_alternative<event::Close>(what)) {
-            keys.name("closed_by", name_of(c.closed_by));
-            to.append(std::string_view(c.seen_start ? R"(,"seen_start":true)"
-                                                    : R"(,"seen_start":false)"));
+        constexpr std::size_t most = 4096; // names of the kernel's functions have up to 512 bytes
+        Room room(out_.buffer(), most + host_.size());
+        room.put(R"({"v":1,"ts":")");
+        put_rfc3339(room, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
+        room.put(R"(","event":")");
+        room.put(kind_of(e));
+        room.put(R"(","host":)");
+        room.put({host_.data(), host_.size()});
+        if (e.conn != nullptr)
+            connection(room, *e.conn, e.what);
+        if (e.actor.known())
+            room.put(text_of(e.actor));
+        std::visit(Keys{room}, e.what);
+    }
+
+    void connection(Room& room, const Connection& c, const event::Payload& what)
+    {
+        room.put(shared_.of(c));
+        if (c.family != 0 && std::holds_alternative<event::Close>(what)) {
+            Keys{room}.name("closed_by", name_of(c.closed_by));
+            room.put(c.seen_start ? R"(,"seen_start":true)" : R"(,"seen_start":false)");
         }
     }
 
-    void process(const Keys& keys, const Process& p)
+    /// Few processes do most of what happens.
+    const std::string& text_of(const Process& p)
     {
-        if (!p.known())
-            return;
-        auto& to = out_.buffer();
-        fmt::format_to(keys.out, FMT_COMPILE(R"(,"pid":{},"comm":)"), p.pid);
-        append_json_string(to, p.name());
-        fmt::format_to(keys.out, FMT_COMPILE(R"(,"uid":{},"pid_from":"{}")"), p.uid,
-                       name_of(p.from));
+        ProcessText& known =
+            processes_[(p.pid * 8 + static_cast<unsigned>(p.from)) % processes_.size()];
+        if (!(known.of == p)) {
+            fmt::memory_buffer text;
+            fmt::format_to(std::back_inserter(text), R"(,"pid":{},"comm":)", p.pid);
+            append_json_string(text, p.name());
+            fmt::format_to(std::back_inserter(text), R"(,"uid":{},"pid_from":"{}")", p.uid,
+                           name_of(p.from));
+            known = {p, fmt::to_string(text)};
+        }
+        return known.text;
     }
+
+    struct ProcessText {
+        Process of;
+        std::string text;
+    };
 
     Output& out_;
     PresentOptions options_;
+    bool all_;                ///< every event is wanted
     fmt::memory_buffer host_; // as a JSON string
+    SharedText shared_;
+    std::array<ProcessText, 256> processes_{};
 };
 
 } // namespace

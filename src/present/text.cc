@@ -2,6 +2,7 @@
 #include <array>
 #include <ctime>
 
+#include "room.h"
 #include "tcpsaga/present.h"
 
 namespace tcpsaga {
@@ -188,6 +189,9 @@ protected:
     }
 
     [[nodiscard]] const PresentOptions& options() const { return options_; }
+    [[nodiscard]] fmt::memory_buffer& buffer() { return out_.buffer(); }
+    /// A line has been put into the buffer.
+    void line_written() { out_.line_done(); }
 
 private:
     void print(std::string_view text)
@@ -244,56 +248,100 @@ public:
     }
 };
 
-/// bytes as KB like tcplife's, but a single byte is not 0.
-std::string kilobytes(std::uint64_t bytes)
+/// bytes as KB like tcplife's, but a single byte is not 0. Rounds as printf() does: half to even.
+void put_kilobytes(Room& room, std::uint64_t bytes)
 {
-    return bytes % 1024 == 0
-               ? std::to_string(bytes / 1024)
-               : fmt::format("{:.1f}", std::max(0.1, static_cast<double>(bytes) / 1024));
+    const std::uint64_t whole = bytes / 1024;
+    const std::uint64_t rest = bytes % 1024 * 10;
+    if (rest == 0)
+        return room.number(whole);
+    const bool up = rest % 1024 > 512 || (rest % 1024 == 512 && rest / 1024 % 2 == 1);
+    const std::uint64_t tenths =
+        std::max<std::uint64_t>(1, whole * 10 + rest / 1024 + (up ? 1 : 0));
+    room.number(tenths / 10);
+    room.put('.');
+    room.number(tenths % 10);
 }
 
-std::string millis(const event::Micros& us)
+void put_millis(Room& room, const event::Micros& us)
 {
-    return us ? fmt::format("{}.{:03}", *us / 1000, *us % 1000) : "-";
+    if (!us)
+        return room.put('-');
+    room.number(*us / 1000);
+    room.put('.');
+    room.digits(*us % 1000, 3);
 }
 
 class Life : public Text {
 public:
     Life(Output& out, PresentOptions options)
         : Text(out, std::move(options),
-               row("PID", "COMM", "LADDR", "LPORT", "RADDR", "RPORT", "TX_KB", "RX_KB", "MS",
-                   "ROLE", "ACCEPT_MS", "RETRANS", "BY", "END"))
+               fmt::format("{:<7} {:<15} {:<15} {:<5} {:<15} {:<5} {:>7} {:>7} {:>10} {:<6} {:>9} "
+                           "{:>7} {:<6} {}",
+                           "PID", "COMM", "LADDR", "LPORT", "RADDR", "RPORT", "TX_KB", "RX_KB",
+                           "MS", "ROLE", "ACCEPT_MS", "RETRANS", "BY", "END"))
     {
     }
 
     void on_event(const Event& e) override
     {
-        if (std::holds_alternative<event::Lost>(e.what))
-            return line(red(fmt::format("{} {}", clock(e.ts_ns), std::visit(Detail{}, e.what))));
         const auto* life = std::get_if<event::Close>(&e.what);
-        if (life == nullptr || !wanted(options(), e))
+        if (life == nullptr) {
+            if (std::holds_alternative<event::Lost>(e.what))
+                line(red(fmt::format("{} {}", clock(e.ts_ns), std::visit(Detail{}, e.what))));
             return;
-        const Connection& c = *e.conn;
-        const Process_ who(c.owner);
-        line(row(who.pid, c.owner.from == PidFrom::listener ? who.comm + "?" : who.comm,
-                 to_string(c.tuple.local.addr), std::to_string(c.tuple.local.port),
-                 to_string(c.tuple.remote.addr), std::to_string(c.tuple.remote.port),
-                 kilobytes(life->tx_bytes), kilobytes(life->rx_bytes), millis(life->duration_us),
-                 dash(name_of(c.role)), millis(life->accept_wait_us),
-                 std::to_string(life->retransmits), dash(name_of(c.closed_by)),
-                 name_of(life->end)));
+        }
+        if (!wanted(options(), e))
+            return;
+        process(e.conn->owner);
+        columns(*e.conn, *life);
+        line_written();
     }
 
 private:
-    static std::string_view dash(std::string_view text) { return text.empty() ? "-" : text; }
-
-    template <class... Column>
-    static std::string row(const Column&... column)
+    /// Those behind the process.
+    void columns(const Connection& c, const event::Close& life)
     {
-        return fmt::format("{:<7} {:<15} {:<15} {:<5} {:<15} {:<5} {:>7} {:>7} {:>10} {:<6} {:>9} "
-                           "{:>7} {:<6} {}",
-                           column...);
+        constexpr std::size_t most = 512;
+        Room room(buffer(), most);
+        const auto left = [&](std::ptrdiff_t width, const auto& write) {
+            room.left(width, write);
+            room.put(' ');
+        };
+        const auto right = [&](std::ptrdiff_t width, const auto& write) {
+            room.right(width, write);
+            room.put(' ');
+        };
+        const auto name = [&](std::string_view text) { room.put(text.empty() ? "-" : text); };
+        left(15, [&] { room.address(c.tuple.local.addr); });
+        left(5, [&] { room.number(c.tuple.local.port); });
+        left(15, [&] { room.address(c.tuple.remote.addr); });
+        left(5, [&] { room.number(c.tuple.remote.port); });
+        right(7, [&] { put_kilobytes(room, life.tx_bytes); });
+        right(7, [&] { put_kilobytes(room, life.rx_bytes); });
+        right(10, [&] { put_millis(room, life.duration_us); });
+        left(6, [&] { name(name_of(c.role)); });
+        right(9, [&] { put_millis(room, life.accept_wait_us); });
+        right(7, [&] { room.number(life.retransmits); });
+        left(6, [&] { name(name_of(c.closed_by)); });
+        room.put(name_of(life.end));
+        room.put('\n');
     }
+
+    /// PID and COMM: the only columns whose width may not be that of their bytes.
+    void process(const Process& p)
+    {
+        if (!(p == last_) || columns_.empty()) {
+            const Process_ who(p);
+            last_ = p;
+            columns_ = fmt::format("{:<7} {:<15} ", who.pid,
+                                   p.from == PidFrom::listener ? who.comm + "?" : who.comm);
+        }
+        append(buffer(), columns_);
+    }
+
+    Process last_;
+    std::string columns_; ///< of it
 };
 
 } // namespace

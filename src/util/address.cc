@@ -45,18 +45,18 @@ bool Address::is_v4() const
 
 std::size_t TupleHash::operator()(const Tuple& t) const noexcept
 {
-    // FNV-1a over 64-bit words with a final mix: the tables that use it are bounded.
-    constexpr std::uint64_t prime = 0x100000001b3;
     std::array<std::uint64_t, 5> words{};
     std::memcpy(words.data(), t.local.addr.bytes.data(), 16);
     std::memcpy(words.data() + 2, t.remote.addr.bytes.data(), 16);
     words[4] = std::uint64_t{t.netns} << 32 | std::uint64_t{t.local.port} << 16 | t.remote.port;
-    std::uint64_t h = 0xcbf29ce484222325;
+    // A multiplication carries bits upwards only, so the high half comes down after each.
+    constexpr std::uint64_t factor = 0x9e3779b97f4a7c15; // 2^64 / golden ratio
+    std::uint64_t h = 0;
     for (const std::uint64_t w : words) {
-        h = (h ^ w) * prime;
-        h ^= h >> 29;
+        h = (h ^ w) * factor;
+        h ^= h >> 32;
     }
-    return h * prime ^ (h >> 32);
+    return h * factor;
 }
 
 bool Cidr::contains(const Address& a) const
