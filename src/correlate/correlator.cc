@@ -99,8 +99,10 @@ void Correlator::on_state(const ts_state& r)
         return forget(c); // the kernel lets these pass whatever the port
     if (old_of(h) == State::listen)
         return end_listener(c, h);
-    if (const auto who = first_fin(old_of(h), new_of(h)); who != ClosedBy::unknown)
-        c.closed_by = who;
+    // The step into the old state may not have been recorded (ts_knobs::untold_states).
+    for (const auto who : {first_fin(c.state, old_of(h)), first_fin(old_of(h), new_of(h))})
+        if (who != ClosedBy::unknown)
+            c.closed_by = who;
     if ((h.flags & TS_EXITING) != 0 && c.closed_by != ClosedBy::remote)
         c.exiting = true;
     if (!c.owner.known() && h.error != ECONNABORTED) // else the task kills it: ss -K

@@ -144,13 +144,12 @@ std::uint64_t rx_bytes(const ts_state& r)
 
 ClosedBy first_fin(State from, State to)
 {
-    if (to == State::closing || from == State::closing)
+    if (to == State::closing)
         return ClosedBy::both;
-    // What was before may not have been recorded.
-    if (to == State::close_wait || from == State::close_wait || from == State::last_ack)
-        return ClosedBy::remote;
-    if (to == State::fin_wait1 || from == State::fin_wait1 || from == State::fin_wait2)
+    if (to == State::fin_wait1 && (from == State::established || from == State::syn_recv))
         return ClosedBy::local;
+    if (to == State::close_wait)
+        return ClosedBy::remote;
     return ClosedBy::unknown;
 }
 
