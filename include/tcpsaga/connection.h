@@ -39,6 +39,7 @@ struct Process {
     std::array<char, 16> comm{}; ///< NUL-padded, any bytes: escape before printing
     PidFrom from = PidFrom::nobody;
 
+    bool operator==(const Process&) const = default;
     [[nodiscard]] bool known() const { return from != PidFrom::nobody; }
     [[nodiscard]] std::string_view name() const;
 };

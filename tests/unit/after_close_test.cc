@@ -27,10 +27,10 @@ TEST(after_close, what_looked_like_a_rst_is_one_that_is_sent)
     data_in_fin_wait1(story);
     EXPECT_THAT(story.news(), IsEmpty());
     story.tell(4ms + 20us, client().reset(State::close, true));
+    story.correlator.tell_held_back(UINT64_MAX);
     EXPECT_THAT(story.news(),
                 ElementsAre("FIN_WAIT1>CLOSE 1000us", "close rst_sent data_after_close tx=0 rx=0",
                             "reset sent"));
-    story.correlator.tell_held_back(UINT64_MAX);
     EXPECT_EQ(story.correlator.summary().events, story.events.seen.size());
     EXPECT_EQ(story.correlator.summary().closes, 1U);
     EXPECT_EQ(story.correlator.summary().alive, 0U);
