@@ -21,10 +21,19 @@ struct Filter {
     std::vector<std::uint32_t> pids; ///< of the owner, or of who acts
     std::vector<std::string> comms;
 
-    [[nodiscard]] bool passes(const Tuple& t, int of_family) const;
-    [[nodiscard]] bool asks_for_process() const { return !pids.empty() || !comms.empty(); }
+    std::vector<Filter> also; ///< these too have to pass; not for the kernel
+
+    bool operator==(const Filter&) const = default;
+    /// port_pending: the local port may not be chosen yet: whatever the ports.
+    [[nodiscard]] bool passes(const Tuple& t, int of_family, bool port_pending = false) const;
+    [[nodiscard]] bool asks_for_process() const;
+    /// Something else than a process or a network namespace.
+    [[nodiscard]] bool asks_for_ends() const;
     [[nodiscard]] bool process_matches(std::uint32_t pid, std::string_view comm) const;
     [[nodiscard]] ts_filter for_kernel() const;
+
+private:
+    [[nodiscard]] bool ports_pass(const Tuple& t) const;
 };
 
 /// Refuses a filter that is too long for the kernel's copy or that nothing can pass.

@@ -44,10 +44,12 @@ void Correlator::release_first()
         sink_.on_event({e.ts_ns, &e.connection, e.actor, e.what});
 }
 
-void Correlator::tell_held_back(std::uint64_t ts_ns)
+bool Correlator::tell_held_back(std::uint64_t ts_ns)
 {
-    while (!holds_.empty() && ts_ns > holds_.front().since_ns + moment_ns)
+    bool told = false;
+    for (; !holds_.empty() && ts_ns > holds_.front().since_ns + moment_ns; told = true)
         release_first();
+    return told;
 }
 
 bool Correlator::sent_after_close(const ts_head& h, const event::Reset& reset)

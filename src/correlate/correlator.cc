@@ -28,6 +28,8 @@ void Correlator::consume(std::span<const std::byte> bytes)
         malformed_++;
         return;
     }
+    if (config_.unfiltered && !wanted(*h))
+        return pass_over(*h);
     counts_.records++;
     if (!holds_.empty())
         tell_held_back(h->ts_ns);
@@ -328,21 +330,46 @@ void Correlator::forget(const Connection& c)
     table_.erase(c);
 }
 
-void Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
+/// The kernel side's rule (bpf/filter.bpf.h).
+bool Correlator::wanted(const ts_head& h) const
 {
+    const bool connecting =
+        h.kind == TS_STATE && (old_of(h) == State::syn_sent || new_of(h) == State::syn_sent);
+    const bool port_pending = connecting || (h.kind == TS_CONNECT_ERROR && h.lport == 0);
+    return config_.filter.passes(tuple_of(h), h.family, port_pending);
+}
+
+/// Not wanted, but in the totals of what is.
+void Correlator::pass_over(const ts_head& h)
+{
+    if (h.kind == TS_OVERFLOW && as<ts_overflow>(h).kind < TS_OVERFLOW_KINDS)
+        untold({h.id, h.netns}, as<ts_overflow>(h).kind, as<ts_overflow>(h).total);
+    else if (h.kind == TS_ACCEPT_ERROR)
+        untold({h.id, h.netns}, TS_ACCEPT_FAILED, as<ts_accept_error>(h).total);
+    else if (h.kind == TS_DROP)
+        untold({as<ts_drop>(h).location, h.netns, as<ts_drop>(h).reason}, as<ts_drop>(h).total);
+}
+
+std::uint64_t Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
+{
+    std::uint64_t n = 0;
     table_.for_each([&](Connection& c) {
         const bool waits = c.state == State::close_wait || c.state == State::fin_wait2;
         const std::uint64_t since = c.since_ns != 0 ? c.since_ns : c.looked_at_ns;
         if (!waits || c.closed || c.stuck_told || since == 0 || ts_ns < since + longer_ns)
             return;
         c.stuck_told = true;
+        n++;
         emit(c, ts_ns, {}, event::Stuck{c.state, micros(since, ts_ns)});
     });
+    return n;
 }
 
-void Correlator::tell_evictions(std::uint64_t ts_ns)
+std::uint64_t Correlator::tell_evictions(std::uint64_t ts_ns)
 {
-    lost(table_.evicted() - counts_.lost_table, event::LostWhere::table, ts_ns);
+    const std::uint64_t n = table_.evicted() - counts_.lost_table;
+    lost(n, event::LostWhere::table, ts_ns);
+    return n;
 }
 
 void Correlator::lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_ns)
@@ -361,6 +388,9 @@ void Correlator::lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_
         break;
     case event::LostWhere::missed:
         counts_.lost_missed += n;
+        break;
+    case event::LostWhere::recording:
+        counts_.lost_recording += n;
         break;
     }
     sink_.on_event({ts_ns, nullptr, {}, event::Lost{n, where}});
