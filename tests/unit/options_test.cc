@@ -395,7 +395,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"sockets", "--duration", "1"}, "--duration"},
         Wrong{{"sockets", "--attach", "auto"}, "--attach"},
         Wrong{{"sockets", "--cgroup", "/"}, "--cgroup"},
-        Wrong{{"sockets", "--port", "0"}, "--port"}),
+        Wrong{{"sockets", "--port", "0"}, "--port"},
         Wrong{{"record"}, "FILE"}, Wrong{{"record", "a", "b"}, "b"},
         Wrong{{"record", "a", "--json"}, "--json"}, Wrong{{"record", "a", "--count", "1"}, "1"},
         Wrong{{"trace", "--force"}, "--record"}, Wrong{{"trace", "-w"}, "--record"},
