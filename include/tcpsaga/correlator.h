@@ -159,13 +159,14 @@ private:
     Connection& adopt_unknown(const ts_head& h);
     Connection& create(const ts_head& h);
     Connection* find_listener(std::uint64_t id, const ts_head& child);
-    Connection* find_listener(Tuple child);
+    Connection* find_listener(Tuple t);
     void adopt_owner(Connection& child, const Connection* listener);
     void note_closed(const ts_head& h);
     [[nodiscard]] bool closed_before(const ts_head& h) const;
     void forget(const Connection& c);
     void name_roles();
-    void confirm(Connection& c, const ts_head& h);
+    static void confirm(Connection& c, const ts_head& h);
+    static void note_who(Connection& c, const ts_head& h);
     void remember_client(const Connection& c);
     void forget_client(const Connection& c);
     Connection* find_other_end(const Connection& server);
@@ -177,7 +178,7 @@ private:
     Hold* hold_of(const Connection& c);
     void release_first();
     bool sent_after_close(const ts_head& h, const event::Reset& reset);
-    [[nodiscard]] bool shows(Connection& c, const Process& actor);
+    [[nodiscard]] bool shows(const Connection& c, const Process& actor) const;
     SeenCounts& seen_in(std::uint32_t netns);
     /// The payload is made where it stays: moving a variant costs more than most payloads.
     template <class T>

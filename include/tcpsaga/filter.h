@@ -11,6 +11,7 @@ namespace tcpsaga {
 
 /// Which connections are wanted. The kernel applies the first group at the source; the
 /// consumer applies all of it but the cgroup, with the same meaning (bpf/filter.bpf.h).
+// NOLINTBEGIN(misc-no-recursion): `also` is one level deep
 struct Filter {
     int family = 0; ///< 0 both, 4, 6
     std::vector<std::uint16_t> ports, lports, rports;
@@ -35,6 +36,7 @@ struct Filter {
 private:
     [[nodiscard]] bool ports_pass(const Tuple& t) const;
 };
+// NOLINTEND(misc-no-recursion)
 
 /// Refuses a filter that is too long for the kernel's copy or that nothing can pass.
 Status check(const Filter& f);

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 namespace tcpsaga {
 namespace {
@@ -58,8 +59,10 @@ Result<std::uint32_t> parse_netns(const std::string& text)
 Result<std::uint64_t> parse_cgroup(const std::string& text)
 {
     int err = ENOENT;
-    for (const std::string mount : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-        const std::string path = mount + (mount.empty() || text.starts_with('/') ? "" : "/") + text;
+    for (std::string path : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+        if (!path.empty() && !text.starts_with('/'))
+            path += '/';
+        path += text;
         struct stat st {};
         struct statfs fs {};
         if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0)
@@ -344,6 +347,20 @@ std::vector<std::string> with_command(int argc, const char* const* argv)
 
 } // namespace
 
+namespace {
+
+Command command_of(const std::string& name)
+{
+    static const std::map<std::string, Command> commands{
+        {"life", Command::life},     {"sockets", Command::sockets}, {"check", Command::check},
+        {"record", Command::record}, {"replay", Command::replay},
+    };
+    const auto it = commands.find(name);
+    return it == commands.end() ? Command::trace : it->second;
+}
+
+} // namespace
+
 Parsed parse_arguments(int argc, const char* const* argv)
 {
     Options o;
@@ -385,16 +402,11 @@ Parsed parse_arguments(int argc, const char* const* argv)
         return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
     }
     command = app.get_subcommands()[0]->get_name();
-    o.command = command == "life"      ? Command::life
-                : command == "sockets" ? Command::sockets
-                : command == "check"   ? Command::check
-                : command == "record"  ? Command::record
-                : command == "replay"  ? Command::replay
-                                       : Command::trace;
-    if (command == "life" || !replay->get_subcommands().empty())
-        o.view = command == "life" || replay->get_subcommands()[0]->get_name() == "life"
-                     ? Command::life
-                     : Command::trace;
+    o.command = command_of(command);
+    const auto views = replay->get_subcommands();
+    o.view = command_of(views.empty() ? command : views[0]->get_name()) == Command::life
+                 ? Command::life
+                 : Command::trace;
     if (const auto status = understand(o, raw); !status)
         return {{}, refuse(status.error().message(), command)};
     return {o, 0};

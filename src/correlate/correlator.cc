@@ -101,6 +101,17 @@ void Correlator::on_state(const ts_state& r)
         return forget(c); // the kernel lets these pass whatever the port
     if (old_of(h) == State::listen)
         return end_listener(c, h);
+    note_who(c, h);
+    if (new_of(h) == State::close)
+        return close(c, r);
+    if (new_of(h) == State::established)
+        enter_established(c, r);
+    change(c, h, new_of(h));
+}
+
+/// Who closes it, and whose it is.
+void Correlator::note_who(Connection& c, const ts_head& h)
+{
     // The step into the old state may not have been recorded (ts_knobs::untold_states).
     for (const auto who : {first_fin(c.state, old_of(h)), first_fin(old_of(h), new_of(h))})
         if (who != ClosedBy::unknown)
@@ -109,11 +120,6 @@ void Correlator::on_state(const ts_state& r)
         c.exiting = true;
     if (!c.owner.known() && h.error != ECONNABORTED) // else the task kills it: ss -K
         c.owner = task_of(h);
-    if (new_of(h) == State::close)
-        return close(c, r);
-    if (new_of(h) == State::established)
-        enter_established(c, r);
-    change(c, h, new_of(h));
 }
 
 /// What the kernel counts at this change (net/ipv4/tcp.c, tcp_set_state).
@@ -407,7 +413,7 @@ event::Summary Correlator::summary() const
 }
 
 /// True when the process filter lets this event through.
-bool Correlator::shows(Connection& c, const Process& actor)
+bool Correlator::shows(const Connection& c, const Process& actor) const
 {
     const auto matches = [&](const Process& p) {
         return p.known() && config_.filter.process_matches(p.pid, p.name());

@@ -43,6 +43,8 @@ bool ports_can_meet(const Filter& f)
 
 } // namespace
 
+// NOLINTBEGIN(misc-no-recursion): `also` is one level deep
+
 bool Filter::passes(const Tuple& t, int of_family, bool port_pending) const
 {
     if (family != 0 && family != of_family)
@@ -86,6 +88,8 @@ bool Filter::process_matches(std::uint32_t pid, std::string_view comm) const
     return pid_ok && comm_ok &&
            std::ranges::all_of(also, [&](const Filter& f) { return f.process_matches(pid, comm); });
 }
+
+// NOLINTEND(misc-no-recursion)
 
 ts_filter Filter::for_kernel() const
 {

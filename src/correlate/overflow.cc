@@ -167,15 +167,15 @@ void Correlator::on_polled(std::span<const PolledListener> listeners, std::uint6
         c.role = Role::server;
         if (c.owner.known())
             c.owner.from = PidFrom::listener;
-        Overflow what{l.acceptq > l.acceptq_max ? Queue::accept : Queue::syn,
-                      {},
-                      Action::drop,
-                      false,
-                      {},
-                      l.acceptq,
-                      l.acceptq_max,
-                      l.drops - before,
-                      poll_ms};
+        const Overflow what{l.acceptq > l.acceptq_max ? Queue::accept : Queue::syn,
+                            {},
+                            Action::drop,
+                            false,
+                            {},
+                            l.acceptq,
+                            l.acceptq_max,
+                            l.drops - before,
+                            poll_ms};
         counts_.overflows += what.n;
         seen_in(l.tuple.netns).polled_drops += what.n;
         emit(c, ts_ns, {}, what);

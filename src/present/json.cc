@@ -310,7 +310,7 @@ public:
     std::string_view of(const Connection& c)
     {
         Entry& e = entries_[c.id % entries_.size()];
-        if (!(e.id == c.id && e.role == c.role && e.family == c.family && e.tuple == c.tuple)) {
+        if (e.id != c.id || e.role != c.role || e.family != c.family || e.tuple != c.tuple) {
             e.id = c.id;
             e.role = c.role;
             e.family = c.family;
