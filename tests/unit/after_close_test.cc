@@ -53,6 +53,19 @@ TEST(after_close, one_that_came_in_is_told_when_no_other_follows)
     EXPECT_EQ(went_on.news().size(), 4U);
 }
 
+// kprobes cannot make a cookie, the tracepoint of the RST can.
+TEST(after_close, a_rst_may_come_under_another_id)
+{
+    Story story;
+    const Socket known = client().id(address_a);
+    to_fin_wait2(story, known);
+    story.tell(5ms, known.state(State::fin_wait2, State::close).detail(TS_ORPHAN))
+        .tell(5ms, client().reset(State::close, true));
+    story.correlator.tell_held_back(UINT64_MAX);
+    EXPECT_EQ(story.last("close").as<event::Close>().why, "data_after_close");
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
+}
+
 TEST(after_close, another_reset_changes_nothing)
 {
     Story story;
