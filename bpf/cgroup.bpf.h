@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 #pragma once
-/*
- * Whose socket it is: that of the cgroup (v2) in which it was made; a child's is its listener's
- * (include/linux/cgroup-defs.h, struct sock_cgroup_data). A small socket has none, so the ends of
- * those that are wanted are remembered.
- */
+/* --cgroup. A small socket has no cgroup, so the ends of those that are wanted are remembered. */
 #include "filter.bpf.h"
+#include "sock_cgroup.bpf.h"
 
 #define CGROUP_DEPTH 16 /* looked through, the root included */
-
-/* Before 5.15 a word, with a low bit set when it holds something else. */
-struct sock_cgroup_data___5_14 {
-    __u64 val;
-} __attribute__((preserve_access_index));
 
 /* Before 6.1 the ancestors' ids; then pointers. */
 struct cgroup___6_0 {
@@ -26,20 +18,6 @@ struct {
     __type(key, struct tuple);
     __type(value, __u8);
 } small_ones SEC(".maps");
-
-INLINE struct cgroup *cgroup_of(struct sock *sk)
-{
-    struct sock_cgroup_data *data = &sk->sk_cgrp_data;
-    struct sock_cgroup_data___5_14 *old = (void *)data;
-    __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
-    if (state == BPF_TCP_TIME_WAIT || state == BPF_TCP_NEW_SYN_RECV ||
-        !bpf_core_field_exists(sk->sk_cgrp_data))
-        return NULL;
-    if (!bpf_core_field_exists(old->val))
-        return BPF_CORE_READ(data, cgroup);
-    __u64 val = BPF_CORE_READ(old, val);
-    return val & 1 ? NULL : (struct cgroup *)(val & ~3ULL);
-}
 
 INLINE __u64 ancestor_id(struct cgroup *cgroup, int level)
 {

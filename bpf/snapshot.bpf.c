@@ -6,7 +6,7 @@
  * Everything is read with probe reads: bpf_sock_from_file() and the cookie helper are younger than
  * Linux 5.10, and what a pointer leads to is checked instead.
  */
-#include "tuple.bpf.h"
+#include "sock_cgroup.bpf.h"
 
 #include "tcpsaga/abi_snapshot.h"
 
@@ -131,6 +131,8 @@ INLINE void read_full(struct ts_socket *row, struct tcp_sock *tp)
 {
     struct sock *sk = (struct sock *)tp;
     struct socket_alloc *socket = (void *)BPF_CORE_READ(sk, sk_socket);
+    struct cgroup *cgroup = cgroup_of(sk);
+    row->cgroup = cgroup ? BPF_CORE_READ(cgroup, kn, id) : 0;
     row->inode = socket ? BPF_CORE_READ(socket, vfs_inode.i_ino) : 0;
     if (row->state == BPF_TCP_LISTEN) {
         row->rx_queue = BPF_CORE_READ(sk, sk_ack_backlog);

@@ -21,6 +21,7 @@ struct ts_holder {
 struct ts_socket {
     __u64 cookie; /* its address where this kernel's BPF cannot make one and nobody has */
     __u64 inode;  /* 0 = nobody's */
+    __u64 cgroup; /* id of the one (v2) that it was made in; 0 = not known */
     __u64 bytes_acked;
     __u64 bytes_received;
     __u64 bytes_sent;
@@ -45,8 +46,8 @@ struct ts_socket {
 
 #ifdef __cplusplus
 static_assert(sizeof(ts_holder) == 48, "ts_holder");
-static_assert(sizeof(ts_socket) == 120, "ts_socket");
+static_assert(sizeof(ts_socket) == 128, "ts_socket");
 #else
 _Static_assert(sizeof(struct ts_holder) == 48, "ts_holder");
-_Static_assert(sizeof(struct ts_socket) == 120, "ts_socket");
+_Static_assert(sizeof(struct ts_socket) == 128, "ts_socket");
 #endif

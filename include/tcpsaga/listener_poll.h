@@ -17,6 +17,7 @@ struct PolledListener {
     std::uint32_t acceptq_max = 0;
     std::uint64_t inode = 0; ///< of the socket, as /proc/PID/fd links name it; 0 = nobody's
     std::uint32_t drops = 0; ///< sk_drops: all that the listener ever dropped, wraps
+    std::uint64_t cgroup = 0; ///< as SocketRow's
 };
 
 /// Looks at all listeners where no function hook can: their queues and drop counters.

@@ -26,6 +26,7 @@ PolledListener read_listener(const inet_diag_msg& m, std::size_t size, std::uint
     if (m.idiag_family == AF_INET) // 0.0.0.0, as records have it
         l.tuple.remote.addr.bytes[10] = l.tuple.remote.addr.bytes[11] = 0xff;
     l.inode = m.idiag_inode;
+    l.cgroup = cgroup_of(m, size);
     l.acceptq = m.idiag_rqueue;
     l.acceptq_max = m.idiag_wqueue;
     const auto memory = attribute_of(m, size, INET_DIAG_SKMEMINFO);

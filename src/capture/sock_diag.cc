@@ -118,6 +118,15 @@ std::span<const std::byte> attribute_of(const inet_diag_msg& m, std::size_t size
     return {};
 }
 
+std::uint64_t cgroup_of(const inet_diag_msg& m, std::size_t size)
+{
+    const auto id = attribute_of(m, size, INET_DIAG_CGROUP_ID);
+    std::uint64_t value = 0;
+    if (id.size() == sizeof(value))
+        std::memcpy(&value, id.data(), sizeof(value)); // aligned to 4 only
+    return value;
+}
+
 bool has_inet_diag()
 {
     const Fd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};

@@ -64,6 +64,7 @@ SocketRow row_of(const inet_diag_msg& m, std::size_t size, std::uint32_t netns)
         row.state = State::new_syn_recv;
     row.cookie = cookie_of(m);
     row.inode = m.idiag_inode;
+    row.cgroup = cgroup_of(m, size);
     row.uid = m.idiag_uid;
     row.rx_queue = m.idiag_rqueue;
     row.tx_queue = m.idiag_wqueue;

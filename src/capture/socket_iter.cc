@@ -57,6 +57,7 @@ SocketRow row_of(const ts_socket& s, std::int64_t tick)
     row.family = (listens ? row.tuple.local : row.tuple.remote).addr.is_v4() ? 4 : 6;
     row.cookie = s.cookie;
     row.inode = s.inode;
+    row.cgroup = s.cgroup;
     row.uid = s.uid;
     row.rx_queue = s.rx_queue;
     row.tx_queue = s.tx_queue;

@@ -12,6 +12,7 @@
 #include "progress.h"
 #include "say.h"
 #include "summary_text.h"
+#include "tcpsaga/cgroups.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/port_use.h"
@@ -227,7 +228,20 @@ struct Session {
     /// Sockets of whose start no hook told.
     void adopt_sockets()
     {
-        tell(input::Present{read_sockets(options.filter.netns, SocketDetail::plain), now()});
+        auto sockets = read_sockets(options.filter.netns, SocketDetail::plain);
+        keep_of_cgroup(sockets);
+        tell(input::Present{std::move(sockets), now()});
+    }
+
+    /// What was looked at has not passed the kernel's filter. Small sockets, of which the kernel
+    /// does not tell a cgroup, go.
+    template <class Row>
+    void keep_of_cgroup(std::vector<Row>& rows) const
+    {
+        if (options.filter.cgroup == 0)
+            return;
+        const auto wanted = cgroups_below(options.cgroup_folder);
+        std::erase_if(rows, [&](const Row& row) { return !wanted.contains(row.cgroup); });
     }
 
     [[nodiscard]] bool summary_is_due()
@@ -248,7 +262,9 @@ struct Session {
         const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
         if (!at_once && waited_ms < listener_poll_ms)
             return;
-        tell(input::Polled{listener_poll.look(), ts, waited_ms});
+        auto listeners = listener_poll.look();
+        keep_of_cgroup(listeners);
+        tell(input::Polled{std::move(listeners), ts, waited_ms});
         polled_at = ts;
     }
 
@@ -376,10 +392,10 @@ int run_live(const Options& options)
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
-    CounterReading counters{read_all_counters(options.filter.netns), {}};
     if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
         return fail(Error{"cannot filter by", "--cgroup", 0,
                           "this kernel was built without CONFIG_SOCK_CGROUP_DATA"});
+    CounterReading counters{read_all_counters(options.filter.netns), {}};
     auto tracing = start_tracing(options, kernel);
     if (!tracing)
         return fail(tracing.error());

@@ -56,7 +56,7 @@ Result<std::uint32_t> parse_netns(const std::string& text)
 }
 
 /// A folder of the cgroup v2 file system, or the path that /proc/PID/cgroup shows.
-Result<std::uint64_t> parse_cgroup(const std::string& text)
+Result<std::pair<std::string, std::uint64_t>> parse_cgroup(const std::string& text)
 {
     int err = ENOENT;
     for (std::string path : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
@@ -68,7 +68,7 @@ Result<std::uint64_t> parse_cgroup(const std::string& text)
         if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0)
             continue;
         if (fs.f_type == CGROUP2_SUPER_MAGIC && S_ISDIR(st.st_mode))
-            return std::uint64_t{st.st_ino};
+            return std::pair(path, std::uint64_t{st.st_ino});
         err = EINVAL;
     }
     return Error{"no cgroup", "'" + text + "'", err,
@@ -305,10 +305,10 @@ Status understand(Options& o, const Raw& raw)
         o.filter.netns.push_back(*inode);
     }
     if (!raw.cgroup.empty()) {
-        const auto id = parse_cgroup(raw.cgroup);
-        if (!id)
-            return id.error();
-        o.filter.cgroup = *id;
+        const auto found = parse_cgroup(raw.cgroup);
+        if (!found)
+            return found.error();
+        std::tie(o.cgroup_folder, o.filter.cgroup) = *found;
     }
     for (const auto m : {Mechanism::trampoline, Mechanism::kprobe, Mechanism::tracepoint})
         if (raw.attach == name_of(m))

@@ -18,6 +18,7 @@ struct Options {
     Command command = Command::trace;
     Command view = Command::trace; ///< what prints: trace or life
     Filter filter;
+    std::string cgroup_folder; ///< of filter.cgroup; "" = none
     Wish wish;
     bool json = false;
     bool programs = false;          ///< check: with the verifier's cost of each program

@@ -71,6 +71,58 @@ TEST_F(Cgroups, OneAndThoseBelowItOnly)
     EXPECT_EQ(select(closes, {{"pid", below.pid()}}).size(), 20U);
 }
 
+/// A server that keeps a connection in CLOSE_WAIT.
+class Stuck {
+public:
+    explicit Stuck(const Cgroup* where)
+        : server_(in(where, {peer_path(), "keep", "127.0.0.1", "0", "1"})),
+          client_(in(where, {peer_path(), "stay", "127.0.0.1", std::to_string(server_.port), "1"}))
+    {
+        server_.process.wait_out([](const std::string& line) { return line == "kept"; });
+        client_.send(SIGUSR1);
+        client_.wait();
+    }
+    [[nodiscard]] std::uint16_t port() const { return server_.port; }
+
+private:
+    static std::vector<std::string> in(const Cgroup* where, std::vector<std::string> argv)
+    {
+        return where == nullptr ? std::move(argv) : where->inside(argv);
+    }
+    Listening server_;
+    Process client_;
+};
+
+TEST_F(Cgroups, OfWhatWasThereBefore)
+{
+    const Cgroup outer("tcpsaga_test");
+    const Cgroup inner("tcpsaga_test/inner");
+    const Cgroup empty("tcpsaga_empty");
+    if (!inner.usable() || !empty.usable())
+        GTEST_SKIP() << "SKIPPED: no cgroup v2 file system that may be written";
+    const Stuck theirs(nullptr);
+    const Stuck mine(&inner);
+    Server ended("127.0.0.1", {"1"});
+    ASSERT_EQ(run({peer_path(), "storm", "127.0.0.1", std::to_string(ended.port), "1"}).exit_code,
+              0); // TIME_WAIT
+    ASSERT_EQ(ended.process.wait(), 0);
+    {
+        Saga saga({"trace", "--cgroup", outer.path(), "--stuck", "0.1"});
+        saga.wait_for({{"event", "stuck"}, {"lport", mine.port()}});
+        const auto events = saga.stop();
+        EXPECT_EQ(events.size(), 2U) << json(events);
+        EXPECT_EQ(events.back()["alive"], 2); // the listener, and its connection
+        EXPECT_EQ(events.back()["time_wait_alive"], 0);
+    }
+    Saga saga({"trace", "--cgroup", empty.path(), "--stuck", "0.1"});
+    const auto events = saga.stop();
+    EXPECT_EQ(events.size(), 1U) << json(events);
+    EXPECT_EQ(events.back()["alive"], 0);
+    EXPECT_EQ(events.back()["records"], 0);
+    EXPECT_FALSE(events.back().contains("listeners")) << events.back();
+    EXPECT_FALSE(events.back().contains("time_waits")) << events.back();
+}
+
 TEST_F(Cgroups, NoneOfThatName)
 {
     const auto r = run({tcpsaga_path(), "trace", "--cgroup", "/no/such"});
