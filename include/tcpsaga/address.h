@@ -56,4 +56,7 @@ Result<Cidr> parse_cidr(std::string_view text);
 char* write_address(char* to, const Address& a);
 std::string to_string(const Address& a);
 
+/// 127.0.0.0/8 or ::1: never leaves its network namespace.
+bool is_loopback(const Address& a);
+
 } // namespace tcpsaga

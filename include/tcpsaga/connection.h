@@ -49,6 +49,7 @@ struct Peer {
     std::uint64_t conn = 0; ///< its Connection::id; 0 = none
     std::uint32_t netns = 0;
     Process process;
+    bool shown = false; ///< the process filter lets its events through, too
 };
 
 enum class ClosedBy : std::uint8_t { unknown, local, remote, both };

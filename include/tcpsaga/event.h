@@ -119,6 +119,7 @@ struct Close {
     End end;
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
     std::optional<Peer> peer{};
+    const Close* other = nullptr; ///< the peer's life, told with this one (make_pairs())
 };
 /// It has been in CLOSE_WAIT or FIN_WAIT2 for long: who should close it does not.
 struct Stuck {

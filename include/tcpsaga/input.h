@@ -15,6 +15,7 @@
 
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
+#include "tcpsaga/whereabouts.h"
 
 namespace tcpsaga {
 
@@ -81,12 +82,24 @@ struct Ports {
     Endpoint destination;
     std::optional<event::PortUse> use;
 };
+/// Whereabouts::learn().
+struct ProcessHome {
+    Process process;
+    Home home;
+    std::uint64_t ts_ns = 0;
+};
+struct NetnsName {
+    std::uint32_t netns = 0;
+    std::string name; ///< "" = it has none
+    std::uint64_t ts_ns = 0;
+};
 
 } // namespace input
 
 using Input = std::variant<input::Record, input::Lost, input::Present, input::HeldBack,
                            input::Polled, input::Stuck, input::Evictions, input::Totals,
-                           input::Start, input::Summarize, input::Place, input::Ports>;
+                           input::Start, input::Summarize, input::Place, input::Ports,
+                           input::ProcessHome, input::NetnsName>;
 
 /// CLOCK_MONOTONIC of an input; nullopt where it has none.
 std::optional<std::uint64_t> time_of(const Input& i);

@@ -2,7 +2,6 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -36,12 +35,5 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
-
-/// As OwnerReader::read().
-HolderTable find_holders();
-
-/// The first holder (by pid) of each of these sockets. Those of processes that we may not look
-/// into, or of none, are left out.
-std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes);
 
 } // namespace tcpsaga

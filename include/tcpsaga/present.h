@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tcpsaga/event.h"
 #include "tcpsaga/output.h"
+#include "tcpsaga/whereabouts.h"
 
 namespace tcpsaga {
 
@@ -25,6 +27,7 @@ struct PresentOptions {
     std::vector<std::string> states; ///< --state: state events from or to these only
     bool header = true;              ///< text begins with its header line
     std::size_t host_column = 0;     ///< text begins with the host, so wide; 0: it does not
+    const Whereabouts* whereabouts = nullptr; ///< of processes and namespaces; outlives it
 };
 
 /// One JSON object per event (events.md, version 1).
@@ -34,8 +37,16 @@ std::unique_ptr<Sink> make_trace(Output& out, PresentOptions options);
 /// One line of text per finished connection, tcplife's columns first.
 std::unique_ptr<Sink> make_life(Output& out, PresentOptions options);
 
+/// Passes on one `close` for the two ends of a connection that are both on this host: the client's,
+/// with the server's in `other`, once both are over. What waits for its other end at the end, or for
+/// too many others, is passed on alone. `count`: as --count.
+std::unique_ptr<Sink> make_pairs(std::unique_ptr<Sink> next, const Output& out,
+                                 std::optional<std::uint64_t> count);
+
 /// Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(fmt::memory_buffer& to, std::string_view text);
+/// Appends the keys of where a process lives, each with its leading comma.
+void append_home(fmt::memory_buffer& to, const Home& home);
 /// Appends text with control characters and broken UTF-8 made visible: nothing in it can
 /// steer a terminal or start a new line.
 void append_visible(fmt::memory_buffer& to, std::string_view text);

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "tcpsaga/whereabouts.h"
+
 namespace tcpsaga {
 
 /// A container, as the names of its cgroups tell.
@@ -70,6 +72,15 @@ private:
     std::unordered_map<std::uint32_t, Known> known_;
 };
 
+/// Of a process of the initial pid namespace, whose /proc this must be for anything to be found;
+/// without a cgroup when it is gone.
+Home find_home(std::uint32_t pid);
+Home home_of(const ProcessInfo& info, std::uint32_t pid);
+
+/// The names that `ip netns` gave to network namespaces, by inode.
+std::map<std::uint32_t, std::string>
+named_namespaces(const std::filesystem::path& folder = "/run/netns");
+
 /// Network namespaces by name.
 class NetnsNames {
 public:
@@ -83,6 +94,8 @@ public:
     /// Reads all of /proc when the last time was more than 10 s before `now_ns`, or a second when
     /// the namespace is a new one.
     const std::string& of(std::uint32_t inode, std::uint64_t now_ns);
+    /// The one that `ip netns` knows it by only, else "". Reads those again after a second.
+    const std::string& given(std::uint32_t inode, std::uint64_t now_ns);
 
 private:
     void read();
@@ -92,6 +105,8 @@ private:
     bool read_once_ = false;
     std::uint64_t read_ns_ = 0;
     std::map<std::uint32_t, std::string> names_;
+    std::uint64_t given_until_ns_ = 0;
+    std::map<std::uint32_t, std::string> given_;
 };
 
 } // namespace tcpsaga

@@ -3,6 +3,7 @@
 /* A snapshot for people: which sockets, in which order, how many of each kind; as lines. */
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "tcpsaga/filter.h"
 #include "tcpsaga/output.h"
 #include "tcpsaga/snapshot.h"
+#include "tcpsaga/whereabouts.h"
 
 namespace tcpsaga {
 
@@ -43,9 +45,10 @@ enum class SocketKey : std::uint8_t {
 std::optional<SocketKey> socket_key(std::string_view name);
 std::string_view name_of(SocketKey key);
 
-/// What sockets themselves do not tell. Either may be left out.
+/// What sockets themselves do not tell. Each may be left out.
 struct SocketNames {
     std::function<std::string(std::uint32_t pid)> container; ///< "" = in none
+    std::function<Home(std::uint32_t pid)> home;
     std::function<std::string(std::uint32_t inode)> netns;   ///< "" = it has no name
 };
 
@@ -61,11 +64,23 @@ std::vector<SocketCount> count_sockets(const std::vector<SocketRow>& all,
                                        const std::vector<SocketKey>& keys,
                                        const SocketNames& names);
 
+/// The two ends of a connection.
+struct SocketPair {
+    const SocketRow* client;
+    const SocketRow* server; ///< something listens there; else the end with the lower port
+};
+using SocketPairs = std::map<const SocketRow*, SocketPair>; ///< by either end
+
+/// The connections of which both ends are here: in one namespace, or in two, where no other sockets
+/// have these addresses and ports. What is in TIME_WAIT has no other end.
+SocketPairs pair_sockets(const std::vector<SocketRow>& all);
+
 struct SocketPrint {
     std::string host;
     std::int64_t utc_ns = 0; ///< when the sockets were looked at, since 1970
     bool color = false;
     bool info = false; ///< text: with bytes, rtt and retransmits
+    SocketPairs pairs; ///< these as one line each, the client's, with the server
     SocketNames names;
 };
 

@@ -86,19 +86,4 @@ const Status& OwnerReader::iterator() const
     return impl_->status;
 }
 
-HolderTable find_holders()
-{
-    return OwnerReader().read();
-}
-
-std::unordered_map<std::uint64_t, Process> find_owners(const std::set<std::uint64_t>& inodes)
-{
-    std::unordered_map<std::uint64_t, Process> owners;
-    const HolderTable table = find_holders();
-    for (const std::uint64_t inode : inodes)
-        if (const auto found = table.find(inode); found != table.end())
-            owners.emplace(inode, found->second.front().process);
-    return owners;
-}
-
 } // namespace tcpsaga

@@ -112,12 +112,45 @@ const ProcessInfo* ProcessInfos::of(std::uint32_t pid, std::uint64_t now_ns)
     return known.found ? &known.info : nullptr;
 }
 
+Home home_of(const ProcessInfo& info, std::uint32_t pid)
+{
+    return {info.cgroup, info.container.id, info.container.pod,
+            info.inner_pid == pid ? 0 : info.inner_pid};
+}
+
+Home find_home(std::uint32_t pid)
+{
+    constexpr std::uint32_t initial = 0xEFFFFFFC; // PROC_PID_INIT_INO, include/linux/proc_ns.h
+    static const bool numbers_are_ours = inode_of("/proc/self/ns/pid") == initial;
+    ProcessInfo info;
+    if (!numbers_are_ours || !read_info(fs::path("/proc") / std::to_string(pid), info))
+        return {};
+    return home_of(info, pid);
+}
+
+std::map<std::uint32_t, std::string> named_namespaces(const fs::path& folder)
+{
+    std::map<std::uint32_t, std::string> names;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(folder, none))
+        names.emplace(inode_of(entry.path()), entry.path().filename().string());
+    return names;
+}
+
+const std::string& NetnsNames::given(std::uint32_t inode, std::uint64_t now_ns)
+{
+    static const std::string nameless;
+    if (now_ns >= given_until_ns_) {
+        given_ = named_namespaces(named_);
+        given_until_ns_ = now_ns + second_ns;
+    }
+    const auto name = given_.find(inode);
+    return name == given_.end() ? nameless : name->second;
+}
+
 void NetnsNames::read()
 {
-    names_.clear();
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(named_, none))
-        names_.emplace(inode_of(entry.path()), entry.path().filename().string());
+    names_ = named_namespaces(named_);
     for_each_process(
         [&](std::uint32_t pid, const fs::path& folder) {
             const auto [at, is_new] = names_.try_emplace(inode_of(folder / "ns/net"));

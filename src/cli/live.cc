@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <ctime>
 #include <set>
 
+#include "clock.h"
+#include "open_output.h"
 #include "origin.h"
 #include "player.h"
 #include "progress.h"
@@ -16,6 +17,7 @@
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/port_use.h"
+#include "tcpsaga/process_info.h"
 #include "tcpsaga/recording.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
@@ -49,13 +51,6 @@ void catch_signals()
     signal(SIGPIPE, SIG_IGN); // write() tells
 }
 
-std::int64_t now_ns(clockid_t clock)
-{
-    timespec t{};
-    clock_gettime(clock, &t);
-    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
-
 void tell_what_is_lost(const Plan& plan)
 {
     for (const Choice& c : plan.choices) {
@@ -73,10 +68,11 @@ class Nobody : public Sink {
     void on_event(const Event&) override {}
 };
 
-std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Output& out)
+std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Output& out,
+                                    const Whereabouts& whereabouts)
 {
     return o.command == Command::record ? std::make_unique<Nobody>()
-                                        : make_presenter(o, origin, out);
+                                        : make_presenter(o, origin, out, true, 0, &whereabouts);
 }
 
 /// The parts of a running trace, wired.
@@ -87,9 +83,11 @@ struct Session {
     const Origin& origin;
     Output& out;
     RecordingWriter* tape; ///< null: not asked for
-    std::unique_ptr<Sink> presenter = presenter_for(options, origin, out);
+    Whereabouts whereabouts{};
+    std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
     KernelSymbols symbols{};
-    Player player{origin, *presenter, out, options.count, look_ups()};
+    NetnsNames netns_names{};
+    Player player{origin, *presenter, out, options.count, look_ups(), &whereabouts};
     KernelLosses told{};
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
@@ -125,6 +123,18 @@ struct Session {
                     if (tape != nullptr)
                         tape->write(input::Ports{netns, destination, use});
                     return use;
+                },
+                [this](const Process& p, std::uint64_t ts_ns) {
+                    Home home = find_home(p.pid);
+                    if (tape != nullptr)
+                        tape->write(input::ProcessHome{p, home, ts_ns});
+                    return home;
+                },
+                [this](std::uint32_t inode, std::uint64_t ts_ns) {
+                    std::string name = netns_names.given(inode, ts_ns);
+                    if (tape != nullptr)
+                        tape->write(input::NetnsName{inode, name, ts_ns});
+                    return name;
                 }};
     }
 
@@ -308,14 +318,6 @@ struct Session {
     }
 };
 
-/// Whether anybody reads standard output does not matter to record.
-Result<std::unique_ptr<Output>> open_output(const Options& o)
-{
-    if (o.command == Command::record)
-        return Output::open("/dev/null");
-    return o.output.empty() ? std::make_unique<Output>() : Output::open(o.output);
-}
-
 /// Null: none is asked for.
 Result<std::unique_ptr<RecordingWriter>> open_tape(const Options& o)
 {
@@ -382,7 +384,8 @@ int run_live(const Options& options)
 {
     if (const auto status = check_privileges(); !status)
         return fail(status.error());
-    auto out = open_output(options);
+    // Whether anybody reads standard output does not matter to record.
+    auto out = open_output(options.command == Command::record ? "/dev/null" : options.output);
     if (!out)
         return fail(out.error());
     auto tape = open_tape(options);

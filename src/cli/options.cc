@@ -181,6 +181,12 @@ void add_kind_options(CLI::App& app, Options& o)
     add_state_option(app, o, "state events only from or to these states");
 }
 
+void add_pairs_option(CLI::App& app, Options& o)
+{
+    app.add_flag("--pairs", o.pairs,
+                 "life: one line, the client's, for the two ends of a connection on this host");
+}
+
 void add_run_options(CLI::App& app, Options& o)
 {
     app.add_option("--duration", o.duration_s, "stop after so many seconds")
@@ -236,13 +242,14 @@ std::string read_keys(const std::string& text, std::vector<SocketKey>& keys)
 void add_socket_options(CLI::App& app, Options& o, Raw& raw)
 {
     add_filter_options(app, o, raw);
-    app.remove_option(app.get_option("--cgroup")); // the kernel's filter alone knows it
     const auto* const group = "Which connections";
     auto* state = add_state_option(app, o, "in one of these states")->group(group);
     app.add_flag_callback(
            "-l,--listening", [&o] { o.states = {"LISTEN"}; }, "the same as --state LISTEN")
         ->group(group)
         ->excludes(state);
+    auto* pairs = app.add_flag("--pairs", o.pairs,
+                               "connections of which both ends are on this host as one line");
     app.add_option_function<std::string>(
            "--by",
            [&o](const std::string& text) {
@@ -250,7 +257,8 @@ void add_socket_options(CLI::App& app, Options& o, Raw& raw)
                    throw CLI::ValidationError("--by", wrong);
            },
            "count them by state, remote, rport, lport, process, listener, container or netns")
-        ->type_name("KEY[,KEY]");
+        ->type_name("KEY[,KEY]")
+        ->excludes(pairs);
     app.add_flag("-i,--info", o.info, "with bytes, rtt and retransmits, as --json");
     app.add_flag("--json", o.json, "one JSON object a line");
     app.add_option("-o", o.output, "write to a file, mode 0600")->type_name("FILE");
@@ -284,6 +292,7 @@ void add_replay_options(CLI::App& app, Options& o, Raw& raw)
     app.remove_option(app.get_option("--cgroup")); // records do not tell
     add_output_options(app, o);
     add_kind_options(app, o);
+    add_pairs_option(app, o);
     app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
     app.add_subcommand("life", "a line per finished connection")->fallthrough();
     app.require_subcommand(0, 1);
@@ -319,6 +328,8 @@ Status understand(Options& o, const Raw& raw)
         if (o.view == Command::life && !(o.kinds.empty() && o.states.empty()))
             return Error{"life has one kind of line:", "--event and --state", 0,
                          "are for replay FILE trace"};
+        if (o.view != Command::life && o.pairs)
+            return Error{"events are not told in pairs:", "--pairs", 0, "is for replay FILE life"};
         return check(o.filter);
     }
     if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
@@ -376,6 +387,7 @@ Parsed parse_arguments(int argc, const char* const* argv)
     for (auto* command : {trace, life})
         add_live_options(*command, o, raw);
     add_kind_options(*trace, o);
+    add_pairs_option(*life, o);
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
     auto* replay = app.add_subcommand("replay", "trace or life of recordings, without root");

@@ -21,6 +21,7 @@ struct Options {
     std::string cgroup_folder; ///< of filter.cgroup; "" = none
     Wish wish;
     bool json = false;
+    bool pairs = false;             ///< life, sockets: both ends on this host in one line
     bool programs = false;          ///< check: with the verifier's cost of each program
     std::vector<SocketKey> by;      ///< sockets: count instead
     bool info = false;              ///< sockets: with bytes, rtt and retransmits

@@ -5,15 +5,10 @@
 
 #include <ctime>
 
+#include "clock.h"
+
 namespace tcpsaga {
 namespace {
-
-std::int64_t now_ns(clockid_t clock)
-{
-    timespec t{};
-    clock_gettime(clock, &t);
-    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
 
 Correlator::Config config_of(const Options& options, const Plan& plan, const KernelProber& kernel)
 {

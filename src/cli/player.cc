@@ -39,14 +39,34 @@ std::map<std::uint32_t, ProcCounters> asked_for(std::map<std::uint32_t, ProcCoun
 } // namespace
 
 std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out, bool header,
-                                     std::size_t host_column)
+                                     std::size_t host_column, const Whereabouts* whereabouts)
 {
     auto options = present_options(o, from, out);
+    options.whereabouts = whereabouts;
     options.header = header;
     options.host_column = host_column;
-    if (o.json)
-        return make_json(out, options);
-    return o.view == Command::life ? make_life(out, options) : make_trace(out, options);
+    auto presenter = o.json                         ? make_json(out, options)
+                     : o.view == Command::life ? make_life(out, options)
+                                               : make_trace(out, options);
+    return o.pairs ? make_pairs(std::move(presenter), out, o.count) : std::move(presenter);
+}
+
+void HomeFinder::find(const Process& p, std::uint64_t ts_ns)
+{
+    if (p.known() && known_.is_due(p, ts_ns))
+        known_.learn(p, find_(p, ts_ns), ts_ns);
+}
+
+void HomeFinder::on_event(const Event& e)
+{
+    if (find_) {
+        find(e.actor, e.ts_ns);
+        if (e.conn != nullptr && e.conn->owner.pid != e.actor.pid)
+            find(e.conn->owner, e.ts_ns);
+    }
+    if (name_ && e.conn != nullptr && known_.is_due(e.conn->tuple.netns, e.ts_ns))
+        known_.learn(e.conn->tuple.netns, name_(e.conn->tuple.netns, e.ts_ns), e.ts_ns);
+    next_.on_event(e);
 }
 
 void PortCounter::on_event(const Event& e)
@@ -72,9 +92,13 @@ std::optional<event::PortUse> PortCounter::use_of(const Connection& c, std::uint
 }
 
 Player::Player(const Origin& from, Sink& presenter, Output& out, std::optional<std::uint64_t> count,
-               LookUps look_ups)
-    : from_(from), presenter_(presenter), out_(out), limit_(presenter, out, count),
-      port_counter_(limit_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_)
+               LookUps look_ups, Whereabouts* whereabouts)
+    : from_(from), presenter_(presenter), out_(out),
+      whereabouts_(whereabouts == nullptr ? own_whereabouts_ : *whereabouts),
+      limit_(presenter, out, count),
+      home_finder_(limit_, whereabouts_, std::move(look_ups.home_of),
+                   std::move(look_ups.netns_name)),
+      port_counter_(home_finder_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_)
 {
 }
 
@@ -179,6 +203,18 @@ bool Player::play(const input::Place& i)
 bool Player::play(const input::Ports& i)
 {
     ports_[{i.netns, i.destination}] = i.use;
+    return true;
+}
+
+bool Player::play(const input::ProcessHome& i)
+{
+    whereabouts_.learn(i.process, i.home, i.ts_ns);
+    return true;
+}
+
+bool Player::play(const input::NetnsName& i)
+{
+    whereabouts_.learn(i.netns, i.name, i.ts_ns);
     return true;
 }
 

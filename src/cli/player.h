@@ -9,13 +9,15 @@
 #include "tcpsaga/input.h"
 #include "tcpsaga/output.h"
 #include "tcpsaga/present.h"
+#include "tcpsaga/whereabouts.h"
 
 namespace tcpsaga {
 
 /// Prints what comes from there, as the options want it. Text of several hosts has a column for
 /// their names (its width; 0: none) and one header.
 std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out,
-                                     bool header = true, std::size_t host_column = 0);
+                                     bool header = true, std::size_t host_column = 0,
+                                     const Whereabouts* whereabouts = nullptr);
 
 /// Stops passing events on once so many lines are out.
 class Limit : public Sink {
@@ -59,17 +61,42 @@ private:
     std::map<std::pair<std::uint32_t, Endpoint>, Look> looks_;
 };
 
+/// Where a process lives, while it is there; its cgroup is "" when that is not known.
+using FindHome = std::function<Home(const Process& p, std::uint64_t ts_ns)>;
+using NameNetns = std::function<std::string(std::uint32_t inode, std::uint64_t ts_ns)>;
+
+/// Sees to it that the whereabouts of the processes and namespaces in events are known before they
+/// are passed on. Each is looked for now and then only.
+class HomeFinder : public Sink {
+public:
+    HomeFinder(Sink& next, Whereabouts& known, FindHome find, NameNetns name)
+        : next_(next), known_(known), find_(std::move(find)), name_(std::move(name))
+    {
+    }
+    void on_event(const Event& e) override;
+
+private:
+    void find(const Process& p, std::uint64_t ts_ns);
+
+    Sink& next_;
+    Whereabouts& known_;
+    FindHome find_;
+    NameNetns name_;
+};
+
 /// What a live run finds out when it is asked. Without them the answers come as inputs.
 struct LookUps {
     std::function<std::string(std::uint64_t address)> place_of{};
     LookAtPorts ports_of{};
+    FindHome home_of{};
+    NameNetns netns_name{};
 };
 
 class Player {
 public:
-    /// All of these outlive it.
+    /// All of these outlive it. `whereabouts` is what the presenter looks at; null: it does not.
     Player(const Origin& from, Sink& presenter, Output& out, std::optional<std::uint64_t> count,
-           LookUps look_ups = {});
+           LookUps look_ups = {}, Whereabouts* whereabouts = nullptr);
     ~Player() = default;
     Player(const Player&) = delete;
     Player& operator=(const Player&) = delete;
@@ -87,6 +114,8 @@ public:
     bool play(const input::Summarize& i);
     bool play(const input::Place& i);
     bool play(const input::Ports& i);
+    bool play(const input::ProcessHome& i);
+    bool play(const input::NetnsName& i);
     bool play(const Input& i);
 
     [[nodiscard]] bool full() const { return limit_.reached(); }
@@ -102,7 +131,10 @@ private:
     Output& out_;
     std::map<std::uint64_t, std::string> places_;
     std::map<std::pair<std::uint32_t, Endpoint>, std::optional<event::PortUse>> ports_;
+    Whereabouts own_whereabouts_;
+    Whereabouts& whereabouts_;
     Limit limit_;
+    HomeFinder home_finder_;
     PortCounter port_counter_;
     Correlator correlator_;
     CounterReading at_start_;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <limits>
 
+#include "open_output.h"
 #include "player.h"
 #include "progress.h"
 #include "say.h"
@@ -33,8 +34,8 @@ public:
          bool header, std::size_t host_column)
         : path_(std::move(path)), reader_(std::move(reader)),
           origin_(asked_of(reader_->origin(), o.filter)),
-          presenter_(make_presenter(o, origin_, out, header, host_column)),
-          player_(origin_, *presenter_, out, o.count), json_(o.json)
+          presenter_(make_presenter(o, origin_, out, header, host_column, &whereabouts_)),
+          player_(origin_, *presenter_, out, o.count, {}, &whereabouts_), json_(o.json)
     {
     }
     ~Reel() = default;
@@ -89,6 +90,7 @@ private:
     std::string path_;
     std::unique_ptr<RecordingReader> reader_;
     Origin origin_;
+    Whereabouts whereabouts_;
     std::unique_ptr<Sink> presenter_;
     Player player_;
     bool json_;
@@ -149,11 +151,6 @@ void play(const Reels& reels, const Output& out, Meter& meter)
         if (!more)
             left.erase(first);
     }
-}
-
-Result<std::unique_ptr<Output>> open_output(const std::string& path)
-{
-    return path.empty() ? std::make_unique<Output>() : Output::open(path);
 }
 
 /// Those that can be opened; an error is said.

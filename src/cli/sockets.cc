@@ -2,17 +2,16 @@
 #include "sockets.h"
 
 #include <dirent.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <ctime>
-#include <filesystem>
-#include <map>
 
+#include "clock.h"
+#include "open_output.h"
 #include "say.h"
+#include "tcpsaga/cgroups.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/socket_access.h"
 #include "tcpsaga/sockets.h"
@@ -20,29 +19,12 @@
 namespace tcpsaga {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// The id of the container that a process is in, else its cgroup, "" for the root's.
-std::string container_name(std::uint32_t pid)
+std::string container_name(const Home& home)
 {
-    ProcessInfos infos;
-    const ProcessInfo* const info = infos.of(pid, 0);
-    if (info == nullptr || info->cgroup == "/")
+    if (home.cgroup == "/")
         return "";
-    return info->container.id.empty() ? info->cgroup : info->container.id;
-}
-
-/// The names that `ip netns` gave.
-std::map<std::uint32_t, std::string> netns_names()
-{
-    std::map<std::uint32_t, std::string> names;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator("/run/netns", none)) {
-        struct stat st {};
-        if (::stat(entry.path().c_str(), &st) == 0)
-            names.emplace(static_cast<std::uint32_t>(st.st_ino), entry.path().filename());
-    }
-    return names;
+    return home.container.empty() ? home.cgroup : home.container;
 }
 
 /// That of init tells for all.
@@ -55,24 +37,23 @@ bool may_see_all_processes()
     return true;
 }
 
-std::int64_t utc_now()
-{
-    timespec t{};
-    clock_gettime(CLOCK_REALTIME, &t);
-    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
-
 SocketPrint print_options(const Options& o, const Output& out)
 {
     SocketPrint how;
     std::array<char, 256> host{};
     gethostname(host.data(), host.size() - 1);
     how.host = host.data();
-    how.utc_ns = utc_now();
+    how.utc_ns = now_ns(CLOCK_REALTIME);
     how.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
     how.info = o.info;
-    how.names.container = container_name;
-    how.names.netns = [names = netns_names()](std::uint32_t inode) {
+    how.names.home = [infos = std::make_shared<ProcessInfos>()](std::uint32_t pid) {
+        const ProcessInfo* const info = infos->of(pid, 0);
+        return info == nullptr ? Home() : home_of(*info, pid);
+    };
+    how.names.container = [home = how.names.home](std::uint32_t pid) {
+        return container_name(home(pid));
+    };
+    how.names.netns = [names = named_namespaces()](std::uint32_t inode) {
         const auto found = names.find(inode);
         return found == names.end() ? std::string() : found->second;
     };
@@ -99,6 +80,24 @@ void tell_what_is_hidden(const std::vector<SocketRow>& rows)
         say("processes of other users are not shown; run it with sudo to see them");
 }
 
+/// Small sockets, of which the kernel does not tell a cgroup, go.
+Status keep_of_cgroup(ChosenSockets& chosen, const Options& o)
+{
+    const auto tells = [](const SocketRow* row) { return row->cgroup != 0; };
+    const auto is_full = [](const SocketRow* row) {
+        return row->state == State::listen || carries_data(*row);
+    };
+    if (o.filter.cgroup == 0)
+        return Nothing{};
+    if (std::ranges::any_of(chosen, is_full) && std::ranges::none_of(chosen, tells))
+        return Error{"cannot filter by", "--cgroup", 0,
+                     "this kernel does not tell the cgroup of a socket: that takes Linux 5.9 with "
+                     "CONFIG_SOCK_CGROUP_DATA"};
+    const auto wanted = cgroups_below(o.cgroup_folder);
+    std::erase_if(chosen, [&](const SocketRow* row) { return !wanted.contains(row->cgroup); });
+    return Nothing{};
+}
+
 void print(Output& out, const Options& o, const std::vector<SocketRow>& rows,
            const ChosenSockets& chosen, const SocketPrint& how)
 {
@@ -114,14 +113,19 @@ int run_sockets(const Options& o)
 {
     if (const auto status = check_socket_access(o.filter.netns); !status)
         return fail(status.error());
-    auto out = o.output.empty() ? std::make_unique<Output>() : Output::open(o.output);
+    auto out = open_output(o.output);
     if (!out)
         return fail(out.error());
     signal(SIGPIPE, SIG_IGN); // write() tells
-    const SocketPrint how = print_options(o, **out);
+    SocketPrint how = print_options(o, **out);
     const SocketDetail detail = detail_for(o);
     const auto rows = read_sockets(o.filter.netns, detail);
-    print(**out, o, rows, choose_sockets(rows, o.filter, o.states), how);
+    auto chosen = choose_sockets(rows, o.filter, o.states);
+    if (const auto status = keep_of_cgroup(chosen, o); !status)
+        return fail(status.error());
+    if (o.pairs)
+        how.pairs = pair_sockets(rows);
+    print(**out, o, rows, chosen, how);
     (*out)->flush();
     if (detail != SocketDetail::bare)
         tell_what_is_hidden(rows);

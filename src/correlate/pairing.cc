@@ -13,17 +13,6 @@ Tuple mirrored(const Tuple& t, std::uint32_t netns)
     return {t.remote, t.local, netns};
 }
 
-/// 127.0.0.0/8 or ::1: never leaves its namespace.
-bool is_loopback(const Address& a)
-{
-    static const Address v6 = [] {
-        Address one;
-        one.bytes[15] = 1;
-        return one;
-    }();
-    return a.is_v4() ? a.bytes[12] == 127 : a == v6;
-}
-
 bool alive(const Connection* c)
 {
     return c != nullptr && !c->closed && c->state != State::listen;
@@ -95,6 +84,9 @@ std::optional<Peer> Correlator::last_look_at_peer(Connection& c)
     if (Connection* other = peer_of(c)) {
         c.peer.process = other->owner;
         other->peer.process = c.owner;
+        const bool asks = config_.filter.asks_for_process();
+        c.peer.shown = !asks || shows(*other, other->owner);
+        other->peer.shown = !asks || shows(c, c.owner);
     }
     return c.peer;
 }

@@ -40,11 +40,6 @@ bool is_control(std::string_view sequence)
     return c < 0x20 || c == 0x7f || (c == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0);
 }
 
-void append(fmt::memory_buffer& to, std::string_view text)
-{
-    to.append(text.data(), text.data() + text.size());
-}
-
 std::string base64(const std::array<unsigned char, 20>& digest)
 {
     std::array<unsigned char, 29> text{};
@@ -97,6 +92,19 @@ void append_visible(fmt::memory_buffer& to, std::string_view text)
         for (const char byte : sequence)
             fmt::format_to(std::back_inserter(to), "\\x{:02x}", static_cast<unsigned char>(byte));
     }
+}
+
+void append_home(fmt::memory_buffer& to, const Home& home)
+{
+    append(to, R"(,"cgroup":)");
+    append_json_string(to, home.cgroup);
+    for (const auto& [key, value] : {std::pair("container", &home.container), {"pod", &home.pod}})
+        if (!value->empty()) {
+            fmt::format_to(std::back_inserter(to), R"(,"{}":)", key);
+            append_json_string(to, *value);
+        }
+    if (home.inner_pid != 0)
+        fmt::format_to(std::back_inserter(to), R"(,"ns_pid":{})", home.inner_pid);
 }
 
 std::string visible(std::string_view text)

@@ -160,9 +160,9 @@ struct Keys {
         name("end", name_of(e.end));
         name("why", e.why);
         if (e.peer)
-            peer(*e.peer);
+            peer(*e.peer, e.other);
     }
-    void peer(const Peer& p) const
+    void peer(const Peer& p, const event::Close* other) const
     {
         room.put(R"(,"peer":{"conn":)");
         room.number(p.conn);
@@ -170,6 +170,12 @@ struct Keys {
             number("pid", std::uint64_t{p.process.pid});
             begin(room, "comm");
             put_string(room, p.process.name());
+        }
+        if (other != nullptr) {
+            number("netns", std::uint64_t{p.netns});
+            number("accept_wait_us", other->accept_wait_us);
+            number("retransmits", other->retransmits);
+            name("end", name_of(other->end));
         }
         room.put('}');
     }
@@ -393,7 +399,9 @@ private:
     void line(const Event& e)
     {
         constexpr std::size_t most = 4096; // names of the kernel's functions have up to 512 bytes
-        Room room(out_.buffer(), most + host_.size());
+        const std::string_view actor = e.actor.known() ? text_of(e.actor) : std::string_view();
+        const std::string_view netns = netns_of(e);
+        Room room(out_.buffer(), most + host_.size() + actor.size() + netns.size());
         room.put(R"({"v":1,"ts":")");
         put_rfc3339(room, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
         room.put(R"(","event":")");
@@ -402,8 +410,8 @@ private:
         room.put({host_.data(), host_.size()});
         if (e.conn != nullptr)
             connection(room, *e.conn, e.what);
-        if (e.actor.known())
-            room.put(text_of(e.actor));
+        room.put(netns);
+        room.put(actor);
         std::visit(Keys{room}, e.what);
     }
 
@@ -419,21 +427,43 @@ private:
     /// Few processes do most of what happens.
     const std::string& text_of(const Process& p)
     {
+        const Home* home = options_.whereabouts == nullptr ? nullptr : options_.whereabouts->of(p);
+        const std::uint64_t serial = home == nullptr ? 0 : home->serial;
         ProcessText& known =
             processes_[(p.pid * 8 + static_cast<unsigned>(p.from)) % processes_.size()];
-        if (!(known.of == p)) {
+        if (!(known.of == p) || known.serial != serial) {
             fmt::memory_buffer text;
             fmt::format_to(std::back_inserter(text), R"(,"pid":{},"comm":)", p.pid);
             append_json_string(text, p.name());
             fmt::format_to(std::back_inserter(text), R"(,"uid":{},"pid_from":"{}")", p.uid,
                            name_of(p.from));
-            known = {p, fmt::to_string(text)};
+            if (home != nullptr)
+                append_home(text, *home);
+            known = {p, serial, fmt::to_string(text)};
         }
         return known.text;
     }
 
+    /// Only those that have a name.
+    std::string_view netns_of(const Event& e)
+    {
+        if (e.conn == nullptr || options_.whereabouts == nullptr)
+            return {};
+        const std::string& name = options_.whereabouts->netns_name(e.conn->tuple.netns);
+        if (name.empty())
+            return {};
+        if (name != netns_name_) {
+            netns_name_ = name;
+            netns_text_.clear();
+            append(netns_text_, R"(,"netns_name":)");
+            append_json_string(netns_text_, name);
+        }
+        return {netns_text_.data(), netns_text_.size()};
+    }
+
     struct ProcessText {
         Process of;
+        std::uint64_t serial = 0; ///< of its whereabouts
         std::string text;
     };
 
@@ -443,6 +473,8 @@ private:
     fmt::memory_buffer host_; // as a JSON string
     SharedText shared_;
     std::array<ProcessText, 256> processes_{};
+    std::string netns_name_; ///< of the last line that had one
+    fmt::memory_buffer netns_text_;
 };
 
 } // namespace

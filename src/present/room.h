@@ -10,6 +10,11 @@
 
 namespace tcpsaga {
 
+inline void append(fmt::memory_buffer& to, std::string_view text)
+{
+    to.append(text.data(), text.data() + text.size());
+}
+
 /// Room for `most` bytes at the end of a buffer, filled without a check per piece. Gives back what
 /// is left over; until then nothing else may use the buffer.
 class Room {

@@ -123,7 +123,55 @@ private:
     std::map<std::uint32_t, std::string> containers_;
 };
 
+/// Sockets by their ends.
+class Ends {
+public:
+    explicit Ends(const std::vector<SocketRow>& all)
+    {
+        for (const SocketRow& row : all)
+            if (carries_data(row) && row.tuple.remote.port != 0)
+                rows_.emplace(Key{row.tuple.local, row.tuple.remote}, &row);
+    }
+
+    /// nullptr: not here, or it may be one of several.
+    [[nodiscard]] const SocketRow* other(const SocketRow& row) const
+    {
+        const auto [from, to] = rows_.equal_range({row.tuple.remote, row.tuple.local});
+        for (auto it = from; it != to; ++it)
+            if (it->second->tuple.netns == row.tuple.netns)
+                return it->second == &row ? nullptr : it->second;
+        const bool alone = rows_.count({row.tuple.local, row.tuple.remote}) == 1;
+        const bool one = from != to && std::next(from) == to;
+        return one && alone && !is_loopback(row.tuple.remote.addr) ? from->second : nullptr;
+    }
+    [[nodiscard]] auto begin() const { return rows_.begin(); }
+    [[nodiscard]] auto end() const { return rows_.end(); }
+
+private:
+    using Key = std::pair<Endpoint, Endpoint>;
+    std::multimap<Key, const SocketRow*> rows_;
+};
+
 } // namespace
+
+SocketPairs pair_sockets(const std::vector<SocketRow>& all)
+{
+    const Listeners listeners(all);
+    const auto serves = [&](const SocketRow& row) {
+        return std::pair(listeners.of(row).has_value(), -int{row.tuple.local.port});
+    };
+    SocketPairs pairs;
+    const Ends ends(all);
+    for (const auto& [key, row] : ends) {
+        const SocketRow* const other = ends.other(*row);
+        if (other == nullptr || ends.other(*other) != row)
+            continue;
+        const bool is_server = serves(*row) > serves(*other);
+        pairs[row] = is_server ? SocketPair{other, row} : SocketPair{row, other};
+        pairs[other] = pairs[row];
+    }
+    return pairs;
+}
 
 std::string_view state_of(const SocketRow& row)
 {

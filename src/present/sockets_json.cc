@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/compile.h>
 
+#include "printed_sockets.h"
+#include "room.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/sockets.h"
 
@@ -36,6 +38,26 @@ public:
         fmt::format_to(std::back_inserter(buffer_), FMT_COMPILE(",\"{}\":"), key);
         append_json_string(buffer_, value);
     }
+    void home(const Home& home)
+    {
+        if (!home.cgroup.empty())
+            append_home(buffer_, home);
+    }
+    /// The server's, in a client's line.
+    void peer(const SocketRow& row)
+    {
+        append(R"(,"peer":{"conn":)");
+        fmt::format_to(std::back_inserter(buffer_), FMT_COMPILE("{}"), row.cookie);
+        number("netns", row.tuple.netns);
+        text("state", state_of(row));
+        if (!row.holders.empty()) {
+            number("pid", row.holders[0].process.pid);
+            text("comm", row.holders[0].process.name());
+        }
+        number("rx_queue", row.rx_queue);
+        number("tx_queue", row.tx_queue);
+        append("}");
+    }
     void holders(const std::vector<Holder>& all)
     {
         const char* separator = R"(,"holders":[)";
@@ -45,6 +67,8 @@ public:
             append_json_string(buffer_, h.process.name());
             number("uid", h.process.uid);
             number("fd", static_cast<std::uint64_t>(h.fd));
+            if (h.inner_pid != 0 && h.inner_pid != h.process.pid)
+                number("ns_pid", h.inner_pid);
             append("}");
             separator = ",";
         }
@@ -52,17 +76,19 @@ public:
     }
 
 private:
-    void append(std::string_view text) { buffer_.append(text.data(), text.data() + text.size()); }
+    void append(std::string_view text) { tcpsaga::append(buffer_, text); }
 
     Output& out_;
     fmt::memory_buffer& buffer_ = out_.buffer();
 };
 
-void put_place(Line& line, const SocketRow& row)
+void put_place(Line& line, const SocketRow& row, const SocketNames& names)
 {
     const Tuple& t = row.tuple;
     line.number("conn", row.cookie);
     line.number("netns", t.netns);
+    if (const std::string name = names.netns ? names.netns(t.netns) : ""; !name.empty())
+        line.text("netns_name", name);
     line.text("family", row.family == 4 ? "ipv4" : "ipv6");
     line.text("laddr", to_string(t.local.addr));
     line.number("lport", t.local.port);
@@ -73,7 +99,7 @@ void put_place(Line& line, const SocketRow& row)
     line.text("community_id", community_id(t));
 }
 
-void put_holders(Line& line, const SocketRow& row)
+void put_holders(Line& line, const SocketRow& row, const SocketNames& names)
 {
     if (row.holders.empty())
         return;
@@ -81,6 +107,8 @@ void put_holders(Line& line, const SocketRow& row)
     line.number("pid", first.process.pid);
     line.text("comm", first.process.name());
     line.text("pid_from", name_of(first.process.from));
+    if (names.home)
+        line.home(names.home(first.process.pid));
     line.number("fd", static_cast<std::uint64_t>(first.fd));
     if (row.holders.size() > 1)
         line.holders(row.holders);
@@ -113,11 +141,13 @@ void put_content(Line& line, const SocketRow& row)
 
 void print_sockets_json(Output& out, const ChosenSockets& sockets, const SocketPrint& how)
 {
-    for (const SocketRow* row : sockets) {
+    for (const auto& [row, server] : PrintedSockets(sockets, how.pairs)) {
         Line line(out, "socket", how);
-        put_place(line, *row);
-        put_holders(line, *row);
+        put_place(line, *row, how.names);
+        put_holders(line, *row, how.names);
         put_content(line, *row);
+        if (server != nullptr)
+            line.peer(*server);
     }
 }
 

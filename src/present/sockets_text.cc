@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
 
+#include "printed_sockets.h"
+#include "room.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/sockets.h"
 
@@ -56,11 +58,6 @@ public:
     }
 
 private:
-    static void append(fmt::memory_buffer& to, std::string_view text)
-    {
-        to.append(text.data(), text.data() + text.size());
-    }
-
     void put(fmt::memory_buffer& to, const std::vector<std::string>& cells) const
     {
         std::size_t owed = 0; // spaces, when something follows
@@ -115,36 +112,62 @@ std::string netns_text(std::uint32_t inode, const SocketNames& names)
     return name.empty() ? std::to_string(inode) : name;
 }
 
+std::vector<Column> columns_for(bool info, bool netns)
+{
+    std::vector<Column> columns{{"STATE"},  {"RECV-Q", true}, {"SEND-Q", true}, {"LOCAL"},
+                                {"REMOTE"}, {"PID/COMM"},     {"TIMER"}};
+    if (info)
+        columns.insert(
+            columns.end(),
+            {{"TX_BYTES", true}, {"RX_BYTES", true}, {"RTT_MS", true}, {"RETRANS", true}});
+    if (netns)
+        columns.push_back({"NETNS"});
+    return columns;
+}
+
+std::vector<std::string> cells_of(const SocketRow& row, bool info)
+{
+    std::vector<std::string> cells;
+    cells.reserve(12);
+    cells.insert(cells.end(),
+                 {std::string(state_of(row)), std::to_string(row.rx_queue),
+                  std::to_string(row.tx_queue), endpoint_text(row.tuple.local),
+                  endpoint_text(row.tuple.remote), processes_of(row), timer_of(row)});
+    if (info && carries_data(row))
+        cells.insert(cells.end(), {std::to_string(row.tx_bytes), std::to_string(row.rx_bytes),
+                                   millis(row.rtt_us), std::to_string(row.retransmits)});
+    else if (info)
+        cells.insert(cells.end(), {"-", "-", "-", "-"});
+    return cells;
+}
+
+/// What the client's line says of the server: its state and namespace when they are others, and who
+/// it is.
+void add_server(std::vector<std::string>& cells, const SocketRow& client, const SocketRow& server,
+                const SocketNames& names)
+{
+    constexpr std::size_t state = 0;
+    constexpr std::size_t process = 5;
+    if (server.state != client.state)
+        cells[state] += "/" + std::string(state_of(server));
+    cells[process] += " -> " + processes_of(server);
+    if (server.tuple.netns != client.tuple.netns)
+        cells.back() += " -> " + netns_text(server.tuple.netns, names);
+}
+
 } // namespace
 
 void print_sockets(Output& out, const ChosenSockets& sockets, const SocketPrint& how)
 {
-    const bool several = std::ranges::any_of(sockets, [&](const SocketRow* row) {
-        return row->tuple.netns != sockets[0]->tuple.netns;
-    });
-    std::vector<Column> columns{{"STATE"},  {"RECV-Q", true}, {"SEND-Q", true}, {"LOCAL"},
-                                {"REMOTE"}, {"PID/COMM"},     {"TIMER"}};
-    if (how.info)
-        columns.insert(
-            columns.end(),
-            {{"TX_BYTES", true}, {"RX_BYTES", true}, {"RTT_MS", true}, {"RETRANS", true}});
-    if (several)
-        columns.push_back({"NETNS"});
-    Table table(std::move(columns));
-    for (const SocketRow* row : sockets) {
-        std::vector<std::string> cells;
-        cells.reserve(12);
-        cells.insert(cells.end(),
-                     {std::string(state_of(*row)), std::to_string(row->rx_queue),
-                      std::to_string(row->tx_queue), endpoint_text(row->tuple.local),
-                      endpoint_text(row->tuple.remote), processes_of(*row), timer_of(*row)});
-        if (how.info && carries_data(*row))
-            cells.insert(cells.end(), {std::to_string(row->tx_bytes), std::to_string(row->rx_bytes),
-                                       millis(row->rtt_us), std::to_string(row->retransmits)});
-        else if (how.info)
-            cells.insert(cells.end(), {"-", "-", "-", "-"});
+    const PrintedSockets lines(sockets, how.pairs);
+    const bool several = lines.several_namespaces();
+    Table table(columns_for(how.info, several));
+    for (const auto& [row, server] : lines) {
+        auto cells = cells_of(*row, how.info);
         if (several)
             cells.push_back(netns_text(row->tuple.netns, how.names));
+        if (server != nullptr)
+            add_server(cells, *row, *server, how.names);
         table.add(std::move(cells));
     }
     table.print(out, how.color);

@@ -10,11 +10,6 @@ namespace {
 
 using Out = std::back_insert_iterator<fmt::memory_buffer>;
 
-void append(fmt::memory_buffer& to, std::string_view text)
-{
-    to.append(text.data(), text.data() + text.size());
-}
-
 /// "950us", "12.340ms", "3.005s": four significant digits, never 0.000.
 std::string duration(std::uint64_t us)
 {
@@ -193,6 +188,16 @@ protected:
         return options_.color ? "\x1b[31m" + text + "\x1b[0m" : text;
     }
 
+    /// " [3f2a1b4c5d6e]": the container that a process is in, as `docker ps` has it.
+    [[nodiscard]] std::string container_of(const Process& p) const
+    {
+        constexpr std::size_t shown = 12;
+        const Home* home = options_.whereabouts == nullptr ? nullptr : options_.whereabouts->of(p);
+        return home == nullptr || home->container.empty()
+                   ? ""
+                   : " [" + home->container.substr(0, shown) + "]";
+    }
+
     [[nodiscard]] const PresentOptions& options() const { return options_; }
     [[nodiscard]] fmt::memory_buffer& buffer() { return out_.buffer(); }
     /// A line has been put into the buffer.
@@ -251,7 +256,7 @@ public:
                          e.conn != nullptr && e.conn->tuple.remote.port != 0
                              ? endpoint_text(e.conn->tuple.remote)
                              : "",
-                         std::visit(Detail{}, e.what)));
+                         std::visit(Detail{}, e.what) + container_of(e.actor)));
     }
 };
 
@@ -302,6 +307,10 @@ public:
             return;
         process(e.conn->owner);
         columns(*e.conn, *life);
+        append(buffer(), container_of(e.conn->owner));
+        if (life->other != nullptr)
+            server(*life);
+        buffer().push_back('\n');
         line_written();
     }
 
@@ -320,6 +329,8 @@ private:
             room.put(' ');
         };
         const auto name = [&](std::string_view text) { room.put(text.empty() ? "-" : text); };
+        const bool is_pair = life.other != nullptr;
+        const event::Close& other = is_pair ? *life.other : life;
         left(15, [&] { room.address(c.tuple.local.addr); });
         left(5, [&] { room.number(c.tuple.local.port); });
         left(15, [&] { room.address(c.tuple.remote.addr); });
@@ -327,12 +338,21 @@ private:
         right(7, [&] { put_kilobytes(room, life.tx_bytes); });
         right(7, [&] { put_kilobytes(room, life.rx_bytes); });
         right(10, [&] { put_millis(room, life.duration_us); });
-        left(6, [&] { name(name_of(c.role)); });
-        right(9, [&] { put_millis(room, life.accept_wait_us); });
-        right(7, [&] { room.number(life.retransmits); });
+        left(6, [&] { is_pair ? room.put("pair") : name(name_of(c.role)); });
+        right(9, [&] { put_millis(room, (is_pair ? other : life).accept_wait_us); });
+        right(7, [&] { room.number(life.retransmits + (is_pair ? other.retransmits : 0)); });
         left(6, [&] { name(name_of(c.closed_by)); });
         room.put(name_of(life.end));
-        room.put('\n');
+    }
+
+    /// "-> 385/python3 (process_exit)": who was at the other end, and how that ended when otherwise.
+    void server(const event::Close& life)
+    {
+        const Process& p = life.peer->process;
+        append(buffer(), p.known() ? fmt::format(" -> {}/{}", p.pid, visible(p.name())) : " -> -");
+        append(buffer(), container_of(p));
+        if (life.other->end != life.end)
+            append(buffer(), fmt::format(" ({})", name_of(life.other->end)));
     }
 
     /// PID and COMM: the only columns whose width may not be that of their bytes.

@@ -208,6 +208,37 @@ static void from_json(const json& j, Ports& p)
     p = {j.value("netns", 0U), j.value("destination", Endpoint{}), {}};
     get_or_none(j, "use", p.use);
 }
+
+static void to_json(json& j, const ProcessHome& p)
+{
+    j = {{"process", p.process}, {"cgroup", text_of_bytes(p.home.cgroup)}, {"ts_ns", p.ts_ns}};
+    if (!p.home.container.empty())
+        j["container"] = p.home.container;
+    if (!p.home.pod.empty())
+        j["pod"] = p.home.pod;
+    if (p.home.inner_pid != 0)
+        j["inner_pid"] = p.home.inner_pid;
+}
+
+static void from_json(const json& j, ProcessHome& p)
+{
+    p = {j.value("process", Process{}), {}, j.value("ts_ns", std::uint64_t{})};
+    p.home.cgroup = bytes_of_text(j.value("cgroup", ""));
+    p.home.container = j.value("container", "");
+    p.home.pod = j.value("pod", "");
+    p.home.inner_pid = j.value("inner_pid", 0U);
+}
+
+static void to_json(json& j, const NetnsName& n)
+{
+    j = {{"netns", n.netns}, {"name", text_of_bytes(n.name)}, {"ts_ns", n.ts_ns}};
+}
+
+static void from_json(const json& j, NetnsName& n)
+{
+    n = {j.value("netns", 0U), bytes_of_text(j.value("name", "")),
+         j.value("ts_ns", std::uint64_t{})};
+}
 } // namespace input
 
 // NOLINTEND(misc-use-anonymous-namespace,misc-const-correctness)
@@ -227,6 +258,8 @@ struct Name {
     const char* operator()(const input::Summarize&) const { return "summarize"; }
     const char* operator()(const input::Place&) const { return "place"; }
     const char* operator()(const input::Ports&) const { return "ports"; }
+    const char* operator()(const input::ProcessHome&) const { return "home"; }
+    const char* operator()(const input::NetnsName&) const { return "netns_name"; }
 };
 
 /// One of the alternatives from I on, by its name.

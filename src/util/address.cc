@@ -106,4 +106,14 @@ std::string to_string(const Address& a)
     return {text.data(), write_address(text.data(), a)};
 }
 
+bool is_loopback(const Address& a)
+{
+    static const Address v6 = [] {
+        Address one;
+        one.bytes[15] = 1;
+        return one;
+    }();
+    return a.is_v4() ? a.bytes[12] == 127 : a == v6;
+}
+
 } // namespace tcpsaga

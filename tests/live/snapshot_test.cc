@@ -78,7 +78,7 @@ TEST_F(Snapshot, AllWorkersOfAForkedListener)
         EXPECT_EQ(h.process.from, tcpsaga::PidFrom::snapshot);
         EXPECT_EQ(h.fd, listener.holders[0].fd);
     }
-    EXPECT_EQ(tcpsaga::find_owners({listener.inode}).at(listener.inode).pid, pids[0]);
+    EXPECT_EQ(tcpsaga::OwnerReader().read().at(listener.inode).front().process.pid, pids[0]);
 }
 
 TEST_F(Snapshot, ADescriptorThatWasPassed)
