@@ -12,8 +12,8 @@ namespace tcpsaga {
 
 struct Home {
     std::string cgroup;          ///< path from the root that we see, any bytes; "" = not known
-    std::string container;       ///< id, 64 hexadecimal digits; "" = in none
-    std::string pod;             ///< uid of the Kubernetes pod; "" = in none
+    std::string container{};     ///< id, 64 hexadecimal digits; "" = in none
+    std::string pod{};           ///< uid of the Kubernetes pod; "" = in none
     std::uint32_t inner_pid = 0; ///< pid in its own pid namespace, where that is another; 0
     std::uint64_t serial = 0;    ///< of what was learnt; another one: another content, perhaps
 };

@@ -2,6 +2,7 @@
 /* Connections of one cgroup, at the cost of those. */
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -121,6 +122,39 @@ TEST_F(Cgroups, OfWhatWasThereBefore)
     EXPECT_EQ(events.back()["records"], 0);
     EXPECT_FALSE(events.back().contains("listeners")) << events.back();
     EXPECT_FALSE(events.back().contains("time_waits")) << events.back();
+}
+
+/// A process in a cgroup that is named as docker names it, and in a pid namespace of its own.
+TEST_F(Cgroups, ContainersAreNamed)
+{
+    const std::string id = "0123456789abcdef" + std::string(48, 'f');
+    const Cgroup outer("tcpsaga_test");
+    const Cgroup docker("tcpsaga_test/docker-" + id + ".scope");
+    if (!docker.usable())
+        GTEST_SKIP() << "SKIPPED: no cgroup v2 file system that may be written";
+    Saga saga;
+    Listening server({peer_path(), "keep", "127.0.0.1", "0", "1"});
+    Process client(docker.inside({"unshare", "--pid", "--fork", "--kill-child", peer_path(), "stay",
+                                  "127.0.0.1", std::to_string(server.port), "1"}));
+    const json connect = saga.wait_for({{"event", "connect"}, {"rport", server.port}});
+    EXPECT_EQ(connect["container"], id) << connect;
+    EXPECT_EQ(connect["ns_pid"], 1) << connect;
+    EXPECT_NE(connect["pid"], 1);
+    const std::string path = connect["cgroup"];
+    EXPECT_TRUE(path.ends_with("/tcpsaga_test/docker-" + id + ".scope")) << path;
+    const json accept = saga.wait_for({{"event", "accept"}, {"lport", server.port}});
+    EXPECT_TRUE(accept.contains("cgroup")) << accept;
+    EXPECT_FALSE(accept.contains("container")) << accept;
+    EXPECT_FALSE(accept.contains("ns_pid")) << accept;
+
+    const auto of_it = run({tcpsaga_path(), "sockets", "--json", "--cgroup", outer.path()});
+    ASSERT_EQ(of_it.exit_code, 0) << of_it.err;
+    ASSERT_EQ(std::ranges::count(of_it.out, '\n'), 1) << of_it.out;
+    const json socket = json::parse(of_it.out);
+    for (const char* key : {"conn", "lport", "pid", "cgroup", "container", "ns_pid"})
+        EXPECT_EQ(socket[key], connect[key]) << key;
+    server.process.send(SIGUSR1);
+    saga.stop();
 }
 
 TEST_F(Cgroups, NoneOfThatName)

@@ -18,13 +18,14 @@ std::string new_folder()
 }
 
 std::string configure(const std::string& base, const std::string& address,
-                      const std::string& listen, const std::string& settings)
+                      const std::string& listen, const std::string& settings, int workers)
 {
     std::ofstream(base + "/index.html") << std::string(100'000, 'n');
     std::ofstream(base + "/nginx.conf")
-        << "daemon off; worker_processes 1; pid " << base << "/pid; error_log stderr;\n"
+        << "daemon off; worker_processes " << workers << "; pid " << base << "/pid; error_log stderr;\n"
         << "user root; " << settings << " events {}\n"
         << "http { log_format bytes '$request_length $bytes_sent';\n"
+        << " log_format who '$remote_port $pid'; access_log " << base << "/who.log who;\n"
         << " access_log " << base << "/access.log bytes; client_body_temp_path " << base
         << "/a; proxy_temp_path " << base << "/b; fastcgi_temp_path " << base
         << "/c; uwsgi_temp_path " << base << "/d; scgi_temp_path " << base << "/e;\n"
@@ -34,10 +35,11 @@ std::string configure(const std::string& base, const std::string& address,
 
 } // namespace
 
-Nginx::Nginx(const std::string& host, const std::string& listen, const std::string& settings)
+Nginx::Nginx(const std::string& host, const std::string& listen, const std::string& settings,
+             int workers)
     : folder_(new_folder()), host_(host),
       process_({"nginx", "-c",
-                configure(folder_, host + ":" + std::to_string(port_), listen, settings)})
+                configure(folder_, host + ":" + std::to_string(port_), listen, settings, workers)})
 {
 }
 
@@ -68,6 +70,16 @@ std::string Nginx::stop()
     std::stringstream text;
     text << file.rdbuf();
     return text.str();
+}
+
+std::map<std::uint16_t, pid_t> Nginx::workers_by_client() const
+{
+    std::map<std::uint16_t, pid_t> workers;
+    std::ifstream file(folder_ + "/who.log");
+    std::uint16_t port = 0;
+    for (pid_t pid = 0; file >> port >> pid;)
+        workers[port] = pid;
+    return workers;
 }
 
 } // namespace live

@@ -51,6 +51,10 @@
  *     one FIN in FROM's name; IPv4.
  * peer prefork ADDR PORT COUNT
  *     listen, fork COUNT workers that have the listener too; says "worker PID" for each, "ready".
+ * peer share ADDR PORT
+ *     serve, with SO_REUSEPORT.
+ * peer inetd ADDR PORT
+ *     accept one, fork and execute cat with it; says "child PID".
  * peer pass ADDR PORT
  *     accept one, pass it over a Unix socket to a child, close it; says "passed PID FD", the
  * child's. peer abort ADDR PORT connect, write a byte, wait for the answer, close without having
@@ -64,6 +68,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -116,13 +121,13 @@ void exchange_as_server(int fd)
 }
 
 /// A listening socket that has said where.
-int announce(const char* addr, int port, int backlog = 1024)
+int announce(const char* addr, int port, int backlog = 1024, int option = SO_REUSEADDR)
 {
     Socket at{};
     socklen_t size = parse(at, addr, port);
     const int listener = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(listener, SOL_SOCKET, option, &on, sizeof(on));
     if (bind(listener, &at.any, size) != 0 || listen(listener, backlog) != 0)
         die("listen");
     getsockname(listener, &at.any, &size);
@@ -131,9 +136,9 @@ int announce(const char* addr, int port, int backlog = 1024)
     return listener;
 }
 
-int serve(const char* addr, int port, long count)
+int serve(const char* addr, int port, long count, int option = SO_REUSEADDR)
 {
-    const int listener = announce(addr, port);
+    const int listener = announce(addr, port, 1024, option);
     for (long i = 0; count == 0 || i < count; i++) {
         const int fd = accept(listener, nullptr, nullptr);
         if (fd < 0)
@@ -616,6 +621,25 @@ int prefork(const char* addr, int port, int count)
     return pause();
 }
 
+/// The connection is standard input and output of a program, as inetd has it.
+int inetd(const char* addr, int port)
+{
+    const int listener = announce(addr, port);
+    const int fd = accept(listener, nullptr, nullptr);
+    const pid_t child = fork_child();
+    if (child == 0) {
+        dup2(fd, STDIN_FILENO);
+        dup2(fd, STDOUT_FILENO);
+        close(fd);
+        execlp("cat", "cat", nullptr);
+        die("cat");
+    }
+    close(fd);
+    std::printf("child %d\n", child);
+    std::fflush(stdout);
+    return waitpid(child, nullptr, 0) == child ? 0 : 1;
+}
+
 /// A message of one byte with a descriptor in it.
 struct Passing {
     char byte = 'x';
@@ -734,6 +758,10 @@ int main(int argc, char** argv)
                    std::atol(argv[7]));
     if (what == "prefork" && argc == 5)
         return prefork(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "share" && argc == 4)
+        return serve(argv[2], std::atoi(argv[3]), 0, SO_REUSEPORT);
+    if (what == "inetd" && argc == 4)
+        return inetd(argv[2], std::atoi(argv[3]));
     if (what == "pass" && argc == 4)
         return pass(argv[2], std::atoi(argv[3]));
     if (what == "abort" && argc == 4)

@@ -151,6 +151,16 @@ TEST(recording, keeps_every_field)
     EXPECT_EQ(ports.destination, client().tuple().remote);
     EXPECT_EQ(ports.use->low, 40000);
     EXPECT_EQ(ports.use->live, 4U);
+    const auto home = std::get<input::ProcessHome>(again(a_home()));
+    EXPECT_EQ(home.process, std::get<input::ProcessHome>(a_home()).process);
+    EXPECT_EQ(home.home.cgroup, "/a\xff");
+    EXPECT_EQ(home.home.container, std::string(64, 'c'));
+    EXPECT_EQ(home.home.pod, "pod-uid");
+    EXPECT_EQ(home.home.inner_pid, 7U);
+    const auto name =
+        std::get<input::NetnsName>(again(input::NetnsName{init_netns, "bl\xffue", 70}));
+    EXPECT_EQ(name.netns, init_netns);
+    EXPECT_EQ(name.name, "bl\xffue");
     const auto wish = std::get<input::Summarize>(again(a_summary()));
     EXPECT_TRUE(wish.final);
     EXPECT_EQ(wish.counters.before.at(init_netns).at("Tcp.ActiveOpens"), 1U);

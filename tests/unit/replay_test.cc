@@ -28,8 +28,9 @@ class Live {
 public:
     Live(const std::string& path, const Options& options, const Origin& origin = a_plain_origin())
         : origin_(origin), out_(std::move(*Output::open(path + ".out"))),
-          tape_(begun(path, origin_)), presenter_(make_presenter(options, origin_, *out_)),
-          player_(origin_, *presenter_, *out_, options.count, look_ups())
+          tape_(begun(path, origin_)),
+          presenter_(make_presenter(options, origin_, *out_, true, 0, &whereabouts_)),
+          player_(origin_, *presenter_, *out_, options.count, look_ups(), &whereabouts_)
     {
     }
     void tell(const Input& i)
@@ -64,15 +65,28 @@ private:
                     const event::PortUse use{1, 2, 3, ++ports_};
                     tape_->write(input::Ports{netns, to, use});
                     return std::optional(use);
+                },
+                [this](const Process& p, std::uint64_t ts_ns) {
+                    const std::string n = std::to_string(++homes_); // another at every look
+                    const Home home{"/" + n, p.pid == nginx.pid ? std::string(64, 'c') : "", "", 0};
+                    tape_->write(input::ProcessHome{p, home, ts_ns});
+                    return home;
+                },
+                [this](std::uint32_t netns, std::uint64_t ts_ns) {
+                    const std::string name = "name" + std::to_string(++homes_);
+                    tape_->write(input::NetnsName{netns, name, ts_ns});
+                    return name;
                 }};
     }
 
     Origin origin_;
     std::unique_ptr<Output> out_;
     std::unique_ptr<RecordingWriter> tape_;
+    Whereabouts whereabouts_;
     std::unique_ptr<Sink> presenter_;
     Player player_;
     std::uint32_t ports_ = 0;
+    std::uint32_t homes_ = 0;
 };
 
 /// Several lives, one of them long; a queue, drops, port look-ups, losses, and an eviction.
@@ -200,6 +214,8 @@ INSTANTIATE_TEST_SUITE_P(
     all, same_again,
     ::testing::Values(
         How{"trace", as(Command::trace, false)}, How{"trace_json", as(Command::trace, true)},
+        How{"pairs", with(as(Command::life, false), [](Options& o) { o.pairs = true; })},
+        How{"pairs_json", with(as(Command::life, true), [](Options& o) { o.pairs = true; })},
         How{"life", as(Command::life, false)}, How{"life_json", as(Command::life, true)},
         How{"pid", with(as(Command::trace, true), [](Options& o) { o.filter.pids = {202}; })},
         How{"port", with(as(Command::trace, true), [](Options& o) { o.filter.ports = {80}; })},

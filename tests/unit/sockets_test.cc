@@ -389,6 +389,113 @@ TEST(socket_text, of_counts_is_as_it_was)
                   }));
 }
 
+// ---- both ends -----------------------------------------------------------------------------
+
+const Endpoint here = end("10.0.0.1", 80);
+const Endpoint there = end("10.0.0.2", 40001);
+
+SocketRow end_of(const Endpoint& local, const Endpoint& remote, std::uint32_t netns, const Process& p,
+                 State state = State::established)
+{
+    SocketRow r = row(state, local, remote, {{p, 4}});
+    r.tuple.netns = netns;
+    return r;
+}
+
+/// A pair on loopback whose server waits, one between two namespaces, one end without another, and
+/// what is left of a connection.
+std::vector<SocketRow> both_ends()
+{
+    const Endpoint lo = end("127.0.0.1", 80);
+    const Endpoint from = end("127.0.0.1", 40000);
+    SocketRow gone = end_of(lo, end("127.0.0.1", 40009), 1, nginx, State::time_wait);
+    gone.timer = SocketTimer::time_wait;
+    return {end_of(end("0.0.0.0", 80), end("0.0.0.0", 0), 1, nginx, State::listen),
+            end_of(lo, from, 1, worker, State::close_wait),
+            end_of(from, lo, 1, curl, State::fin_wait2),
+            end_of(here, there, 1, worker),
+            end_of(there, here, 4026532000, curl),
+            end_of(here, end("10.0.0.9", 5), 1, worker),
+            gone,
+            end_of(end("127.0.0.1", 40009), lo, 1, curl, State::fin_wait2)};
+}
+
+TEST(socket_pairs, are_the_clients_with_its_server)
+{
+    const auto rows = both_ends();
+    const auto pairs = pair_sockets(rows);
+    EXPECT_EQ(pairs.size(), 4U);
+    for (const auto& [at, client, server] : {std::tuple(1, 2, 1), std::tuple(2, 2, 1), std::tuple(3, 4, 3), std::tuple(4, 4, 3)}) {
+        ASSERT_TRUE(pairs.contains(&rows[at])) << at;
+        EXPECT_EQ(pairs.at(&rows[at]).client, &rows[client]) << at;
+        EXPECT_EQ(pairs.at(&rows[at]).server, &rows[server]) << at;
+    }
+}
+
+TEST(socket_pairs, have_the_lower_port_as_server_where_nothing_listens)
+{
+    const std::vector<SocketRow> rows{end_of(there, here, 1, curl), end_of(here, there, 1, nginx)};
+    EXPECT_EQ(pair_sockets(rows).at(&rows[0]).client, &rows[0]);
+}
+
+TEST(socket_pairs, are_never_of_one_that_might_be_another)
+{
+    // Addresses that are used again in a third namespace, at either end.
+    const std::vector<SocketRow> servers{end_of(here, there, 1, nginx), end_of(here, there, 2, nginx),
+                                         end_of(there, here, 3, curl)};
+    EXPECT_TRUE(pair_sockets(servers).empty());
+    const std::vector<SocketRow> clients{end_of(here, there, 1, nginx), end_of(there, here, 2, curl),
+                                         end_of(there, here, 3, curl)};
+    EXPECT_TRUE(pair_sockets(clients).empty());
+    // Loopback is each namespace's own; and not with oneself.
+    const Endpoint lo = end("127.0.0.1", 80);
+    const Endpoint from = end("127.0.0.1", 40000);
+    const std::vector<SocketRow> loopback{end_of(lo, from, 1, nginx), end_of(from, lo, 2, curl),
+                                          end_of(lo, lo, 1, curl)};
+    EXPECT_TRUE(pair_sockets(loopback).empty());
+    // In its own namespace there is the right one.
+    const std::vector<SocketRow> own{end_of(here, there, 1, nginx), end_of(there, here, 1, curl),
+                                     end_of(there, here, 2, curl)};
+    EXPECT_EQ(pair_sockets(own).size(), 2U);
+}
+
+TEST(socket_pairs, are_one_line_each)
+{
+    const auto rows = both_ends();
+    SocketPrint with_pairs = how();
+    with_pairs.pairs = pair_sockets(rows);
+    Filter port;
+    port.lports = {80}; // one end is enough
+    expect_golden("socket_pairs.txt", printed([&](Output& out) {
+                      print_sockets(out, choose_sockets(rows, {}, {}), with_pairs);
+                      print_sockets(out, choose_sockets(rows, port, {}), with_pairs);
+                      print_sockets_json(out, choose_sockets(rows, port, {}), with_pairs);
+                  }));
+}
+
+TEST(socket_json, tells_where_a_process_lives)
+{
+    SocketPrint with_homes = how();
+    with_homes.names.home = [](std::uint32_t pid) {
+        return pid == 813 ? Home{"/x", std::string(64, 'c'), "", 5} : Home();
+    };
+    SocketRow inner = established();
+    inner.holders = {{worker, 11, 5}, {curl, 3, 900}};
+    std::vector<json> all;
+    const std::vector<SocketRow> rows{inner, client()};
+    for (const std::string& line : lines_of(printed([&](Output& out) {
+             print_sockets_json(out, choose_sockets(rows, {}, {}), with_homes);
+         })))
+        all.push_back(json::parse(line));
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["cgroup"], "/x");
+    EXPECT_EQ(all[0]["container"], std::string(64, 'c'));
+    EXPECT_EQ(all[0]["ns_pid"], 5);
+    EXPECT_EQ(all[0]["holders"][0]["ns_pid"], 5);
+    EXPECT_FALSE(all[0]["holders"][1].contains("ns_pid")); // it has one number
+    EXPECT_FALSE(all[1].contains("cgroup"));
+}
+
 TEST(socket_json, is_as_it_was)
 {
     expect_golden("sockets.jsonl", printed([&](Output& out) {

@@ -104,6 +104,13 @@ Input some_ports()
     return input::Ports{init_netns, client().tuple().remote, event::PortUse{40000, 40001, 3, 4}};
 }
 
+Input a_home()
+{
+    Process p = found(nginx);
+    p.from = PidFrom::task;
+    return input::ProcessHome{p, {"/a\xff", std::string(64, 'c'), "pod-uid", 7}, 60};
+}
+
 Input a_summary()
 {
     return input::Summarize{300,
@@ -127,7 +134,9 @@ std::vector<Input> every_input()
             a_summary(),
             input::Place{place_b, "ip_rcv+0x1\xff"},
             some_ports(),
-            input::Ports{init_netns, client().tuple().remote, {}}};
+            input::Ports{init_netns, client().tuple().remote, {}},
+            a_home(),
+            input::NetnsName{init_netns, "bl\xffue", 70}};
 }
 
 std::string text_of(const Input& i)

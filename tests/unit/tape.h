@@ -28,6 +28,7 @@ void put(RecordingWriter& tape, Nanos t, Record<R> r)
 Input a_present_socket();
 Input some_totals();
 Input some_ports();
+Input a_home();
 Input a_summary();
 /// One of each kind.
 std::vector<Input> every_input();
