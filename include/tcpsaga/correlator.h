@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <tuple>
@@ -82,6 +83,9 @@ public:
         ReasonNames drop_reasons;  ///< the same
         std::function<std::string(std::uint64_t)>
             place_of; ///< names the kernel's code; may be none
+        /// A connection's ends as its other end has them, netns 0, where they are translated
+        /// between the two; may be none.
+        std::function<std::optional<Tuple>(const Tuple&)> translated;
     };
 
     Correlator(Config config, Sink& sink);
@@ -172,6 +176,9 @@ private:
     Connection* find_other_end(const Connection& server);
     void pair(Connection& server);
     Connection* peer_of(const Connection& c);
+    void note_netns(std::uint32_t netns);
+    Connection* find_alone(Tuple ends);
+    void pair_translated(Connection& c);
     std::optional<Peer> last_look_at_peer(Connection& c);
     struct Hold;
     void hold_back(const Connection& c, const ts_head& h);
@@ -221,6 +228,8 @@ private:
     };
     std::unordered_multimap<Tuple, std::uint32_t, TupleHash>
         clients_; ///< namespaces by the ends, netns 0: those of which a server may be elsewhere
+    std::set<std::uint32_t> namespaces_; ///< of all that were ever in the table
+    std::uint32_t last_netns_ = 0;       ///< of these
     struct Hold {
         SocketKey socket; ///< as in the records; none when nothing can change any more
         std::uint64_t conn;

@@ -82,6 +82,11 @@ struct Ports {
     Endpoint destination;
     std::optional<event::PortUse> use;
 };
+/// The ends of a connection as its other end has them, as `own` ends.
+struct Translated {
+    Tuple own;
+    Tuple other; ///< netns 0
+};
 /// Whereabouts::learn().
 struct ProcessHome {
     Process process;
@@ -99,7 +104,7 @@ struct NetnsName {
 using Input = std::variant<input::Record, input::Lost, input::Present, input::HeldBack,
                            input::Polled, input::Stuck, input::Evictions, input::Totals,
                            input::Start, input::Summarize, input::Place, input::Ports,
-                           input::ProcessHome, input::NetnsName>;
+                           input::Translated, input::ProcessHome, input::NetnsName>;
 
 /// CLOCK_MONOTONIC of an input; nullopt where it has none.
 std::optional<std::uint64_t> time_of(const Input& i);

@@ -14,6 +14,7 @@
 #include "say.h"
 #include "summary_text.h"
 #include "tcpsaga/cgroups.h"
+#include "tcpsaga/conntrack.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/port_use.h"
@@ -87,6 +88,7 @@ struct Session {
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
     KernelSymbols symbols{};
     NetnsNames netns_names{};
+    Conntrack conntrack{};
     Player player{origin, *presenter, out, options.count, look_ups(), &whereabouts};
     KernelLosses told{};
     ListenerPoll listener_poll{options.filter.netns};
@@ -135,6 +137,12 @@ struct Session {
                     if (tape != nullptr)
                         tape->write(input::NetnsName{inode, name, ts_ns});
                     return name;
+                },
+                [this](const Tuple& own) {
+                    const auto other = conntrack.other_end(own, now());
+                    if (tape != nullptr && other)
+                        tape->write(input::Translated{own, *other});
+                    return other;
                 }};
     }
 

@@ -102,7 +102,7 @@ Player::Player(const Origin& from, Sink& presenter, Output& out, std::optional<s
 {
 }
 
-Correlator::Config Player::config(LookUps& look_ups) const
+Correlator::Config Player::config(LookUps& look_ups)
 {
     Correlator::Config c = from_.config;
     c.place_of = std::move(look_ups.place_of);
@@ -110,6 +110,12 @@ Correlator::Config Player::config(LookUps& look_ups) const
         c.place_of = [this](std::uint64_t address) {
             const auto found = places_.find(address);
             return found == places_.end() ? "" : found->second;
+        };
+    c.translated = std::move(look_ups.translated);
+    if (!c.translated)
+        c.translated = [this](const Tuple& own) -> std::optional<Tuple> {
+            const auto found = std::ranges::find(translated_, own, &input::Translated::own);
+            return found == translated_.end() ? std::nullopt : std::optional(found->other);
         };
     return c;
 }
@@ -127,6 +133,7 @@ LookAtPorts Player::ports_of(LookUps& look_ups) const
 bool Player::play(const input::Record& i)
 {
     correlator_.consume(i.bytes);
+    translated_.clear();
     return true;
 }
 
@@ -203,6 +210,12 @@ bool Player::play(const input::Place& i)
 bool Player::play(const input::Ports& i)
 {
     ports_[{i.netns, i.destination}] = i.use;
+    return true;
+}
+
+bool Player::play(const input::Translated& i)
+{
+    translated_.push_back(i);
     return true;
 }
 

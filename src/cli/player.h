@@ -90,6 +90,7 @@ struct LookUps {
     LookAtPorts ports_of{};
     FindHome home_of{};
     NameNetns netns_name{};
+    std::function<std::optional<Tuple>(const Tuple&)> translated{};
 };
 
 class Player {
@@ -114,6 +115,7 @@ public:
     bool play(const input::Summarize& i);
     bool play(const input::Place& i);
     bool play(const input::Ports& i);
+    bool play(const input::Translated& i);
     bool play(const input::ProcessHome& i);
     bool play(const input::NetnsName& i);
     bool play(const Input& i);
@@ -123,7 +125,7 @@ public:
     [[nodiscard]] const event::Summary& summary() const { return summary_; }
 
 private:
-    [[nodiscard]] Correlator::Config config(LookUps& look_ups) const;
+    [[nodiscard]] Correlator::Config config(LookUps& look_ups);
     [[nodiscard]] LookAtPorts ports_of(LookUps& look_ups) const;
 
     const Origin& from_;
@@ -131,6 +133,7 @@ private:
     Output& out_;
     std::map<std::uint64_t, std::string> places_;
     std::map<std::pair<std::uint32_t, Endpoint>, std::optional<event::PortUse>> ports_;
+    std::vector<input::Translated> translated_; ///< what the next input may ask for
     Whereabouts own_whereabouts_;
     Whereabouts& whereabouts_;
     Limit limit_;

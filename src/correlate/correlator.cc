@@ -193,6 +193,8 @@ void Correlator::close(Connection& c, const ts_state& r)
     life.retransmits = r.total_retrans;
     life.end = end_of(r, held, c, config_.accept_seen);
     life.why = why_of(r, life.end);
+    if (!connecting)
+        pair_translated(c);
     life.peer = last_look_at_peer(c);
     forget_client(c);
     counts_.closes++;
@@ -279,6 +281,7 @@ Connection* Correlator::find(const ts_head& h)
 
 Connection& Correlator::create(const ts_head& h)
 {
+    note_netns(h.netns);
     Connection& c = table_.insert(h.id, tuple_of(h));
     c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
     c.family = h.family;
@@ -418,7 +421,7 @@ bool Correlator::shows(const Connection& c, const Process& actor) const
     const auto matches = [&](const Process& p) {
         return p.known() && config_.filter.process_matches(p.pid, p.name());
     };
-    return c.shown || matches(actor) || matches(c.owner);
+    return !config_.filter.asks_for_process() || c.shown || matches(actor) || matches(c.owner);
 }
 
 /// Hardly ever is the namespace another than the last record's.

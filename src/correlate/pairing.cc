@@ -76,6 +76,44 @@ Connection* Correlator::peer_of(const Connection& c)
     return other != nullptr && other->id == c.peer.conn ? other : nullptr;
 }
 
+void Correlator::note_netns(std::uint32_t netns)
+{
+    if (netns != last_netns_)
+        namespaces_.insert(last_netns_ = netns);
+}
+
+/// The one connection with these ends, in whatever namespace; nullptr: none or several.
+Connection* Correlator::find_alone(Tuple ends)
+{
+    Connection* found = nullptr;
+    for (const std::uint32_t netns : namespaces_) {
+        ends.netns = netns;
+        Connection* c = table_.find(ends);
+        if (!alive(c))
+            continue;
+        if (found != nullptr)
+            return nullptr;
+        found = c;
+    }
+    return found;
+}
+
+/// As c ends: what the kernel translates its ends to, where there is but one such connection and no
+/// second one that could be meant by c's.
+void Correlator::pair_translated(Connection& c)
+{
+    if (c.peer.conn != 0 || !config_.translated)
+        return;
+    const auto ends = config_.translated(c.tuple);
+    Connection* other = ends ? find_alone(*ends) : nullptr;
+    const bool fits = other != nullptr && other != &c && other->peer.conn == 0 &&
+                      (other->role != c.role || c.role == Role::unknown);
+    if (!fits || find_alone(c.tuple) != &c)
+        return;
+    c.peer = {other->id, other->tuple.netns, other->owner, shows(*other, other->owner)};
+    other->peer = {c.id, c.tuple.netns, c.owner, shows(c, c.owner)};
+}
+
 /// As c ends: who is at the other end now, or was when that one ended.
 std::optional<Peer> Correlator::last_look_at_peer(Connection& c)
 {
@@ -84,9 +122,8 @@ std::optional<Peer> Correlator::last_look_at_peer(Connection& c)
     if (Connection* other = peer_of(c)) {
         c.peer.process = other->owner;
         other->peer.process = c.owner;
-        const bool asks = config_.filter.asks_for_process();
-        c.peer.shown = !asks || shows(*other, other->owner);
-        other->peer.shown = !asks || shows(c, c.owner);
+        c.peer.shown = shows(*other, other->owner);
+        other->peer.shown = shows(c, c.owner);
     }
     return c.peer;
 }

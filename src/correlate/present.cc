@@ -14,6 +14,7 @@ void Correlator::adopt(std::span<const SocketRow> sockets, std::uint64_t ts_ns)
         const bool request = s.state == State::new_syn_recv || s.state == State::none;
         if (request || s.cookie == 0 || !config_.filter.passes(s.tuple, s.family))
             continue;
+        note_netns(s.tuple.netns);
         Connection& c = table_.insert(s.cookie, s.tuple);
         c.id = s.cookie;
         c.family = s.family;

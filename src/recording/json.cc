@@ -209,6 +209,8 @@ static void from_json(const json& j, Ports& p)
     get_or_none(j, "use", p.use);
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Translated, own, other)
+
 static void to_json(json& j, const ProcessHome& p)
 {
     j = {{"process", p.process}, {"cgroup", text_of_bytes(p.home.cgroup)}, {"ts_ns", p.ts_ns}};
@@ -258,6 +260,7 @@ struct Name {
     const char* operator()(const input::Summarize&) const { return "summarize"; }
     const char* operator()(const input::Place&) const { return "place"; }
     const char* operator()(const input::Ports&) const { return "ports"; }
+    const char* operator()(const input::Translated&) const { return "translated"; }
     const char* operator()(const input::ProcessHome&) const { return "home"; }
     const char* operator()(const input::NetnsName&) const { return "netns_name"; }
 };

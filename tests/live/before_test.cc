@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Connections that were there before us, in several network namespaces, and both their ends. */
+#include <netinet/in.h>
+
+extern "C" {
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+}
+
 #include <map>
 #include <memory>
 #include <set>
@@ -107,6 +113,19 @@ TEST_F(Before, AThousandInThreeNamespaces)
     expect_audit_exact(events);
 }
 
+/// Whether connection tracking can be asked.
+bool has_conntrack_netlink()
+{
+    nfct_handle* const h = nfct_open(CONNTRACK, 0);
+    nf_conntrack* const ct = nfct_new();
+    nfct_set_attr_u8(ct, ATTR_L3PROTO, AF_INET);
+    const bool answers = h != nullptr && nfct_query(h, NFCT_Q_DUMP, ct) == 0;
+    nfct_destroy(ct);
+    if (h != nullptr)
+        nfct_close(h);
+    return answers;
+}
+
 /// All are paired, on loopback and between namespaces.
 TEST_F(Before, BothEndsAreNamed)
 {
@@ -158,6 +177,68 @@ TEST_F(Before, BothEndsAreNamed)
     expect_paired(local.process.pid(), local_client.pid());
     expect_paired(client.pid(), far.process.pid());
     expect_paired(far.process.pid(), client.pid());
+}
+
+/// A client that knows its server by another address only, which a router in a third namespace
+/// translates.
+TEST_F(Before, BothEndsAreNamedWhereAddressesAreTranslated)
+{
+    const std::string router = std::to_string(netns_inode());
+    std::string wanted = router;
+    std::vector<std::unique_ptr<Process>> anchors;
+    for (const std::string end : {"1", "2"}) { // 10.9.1.2 and 10.9.2.2, by way of 10.9.x.1
+        wanted += "," + new_netns();
+        go_to(rooms_.size() - 1);
+        anchors.push_back(std::make_unique<Process>(std::vector<std::string>{"sleep", "60"}));
+        go_home();
+        const std::string near = "r" + end;
+        ASSERT_EQ(run({"ip", "link", "add", near, "type", "veth", "peer", "name", "e" + end,
+                       "netns", std::to_string(anchors.back()->pid())})
+                      .exit_code,
+                  0);
+        run({"ip", "addr", "add", "10.9." + end + ".1/24", "dev", near});
+        run({"ip", "link", "set", near, "up"});
+        go_to(rooms_.size() - 1);
+        run({"ip", "addr", "add", "10.9." + end + ".2/24", "dev", "e" + end});
+        run({"ip", "link", "set", "e" + end, "up"});
+        run({"ip", "route", "add", "default", "via", "10.9." + end + ".1"});
+        go_home();
+    }
+    set_sysctl("net/ipv4/ip_forward", "1");
+    go_to(1);
+    Server server("10.9.2.2", {"20"});
+    go_home();
+    const bool translates =
+        run({"nft", "add", "table", "ip", "t"}).exit_code == 0 &&
+        run({"nft", "add", "chain", "ip", "t", "c", "{ type nat hook prerouting priority -100; }"})
+                .exit_code == 0 &&
+        run({"nft", "add", "rule", "ip", "t", "c", "ip", "daddr", "10.9.9.9", "tcp", "dport", "80",
+             "dnat", "to", "10.9.2.2:" + std::to_string(server.port)})
+                .exit_code == 0 &&
+        run({"nft", "add", "chain", "ip", "t", "s", "{ type nat hook postrouting priority 100; }"})
+                .exit_code == 0 &&
+        run({"nft", "add", "rule", "ip", "t", "s", "masquerade"}).exit_code == 0;
+    if (!translates || !has_conntrack_netlink())
+        GTEST_SKIP() << "SKIPPED: this kernel does not translate, or does not tell of it";
+    Saga saga({"trace", "--netns", wanted, "--event", "close"});
+    go_to(0);
+    Process client({peer_path(), "storm", "10.9.9.9", "80", "20"});
+    go_home();
+    ASSERT_EQ(client.wait(), 0);
+    ASSERT_EQ(server.process.wait(), 0);
+    const auto events = saga.stop();
+    const auto ends = select(events, {{"event", "close"}});
+    EXPECT_EQ(ends.size(), 40U);
+    for (const json& e : ends) {
+        const bool is_client = e["role"] == "client";
+        EXPECT_EQ(e["raddr"], is_client ? "10.9.9.9" : "10.9.2.1") << e;
+        ASSERT_TRUE(e.contains("peer")) << e;
+        EXPECT_EQ(e["peer"]["pid"], is_client ? server.process.pid() : client.pid()) << e;
+        const auto other = select(ends, {{"conn", e["peer"]["conn"]}});
+        ASSERT_EQ(other.size(), 1U) << e;
+        EXPECT_EQ(other[0]["peer"]["conn"], e["conn"]) << e;
+        EXPECT_NE(other[0]["netns"], e["netns"]);
+    }
 }
 
 } // namespace

@@ -121,6 +121,90 @@ TEST(pairing, goes_on_when_one_end_is_long_gone)
     expect_paired(story);
 }
 
+// ---- where addresses are translated between the two ----------------------------------------
+
+/// The server is behind a service address.
+Socket behind()
+{
+    return server().local("10.1.0.7", 8080).netns(other_netns);
+}
+
+Tuple without_netns(Tuple t)
+{
+    t.netns = 0;
+    return t;
+}
+
+Correlator::Config translating(int* asked = nullptr)
+{
+    Correlator::Config config;
+    config.translated = [asked](const Tuple& own) -> std::optional<Tuple> {
+        if (asked != nullptr)
+            ++*asked;
+        if (own.local == client().tuple().local && own.remote == client().tuple().remote)
+            return without_netns(behind().tuple());
+        if (own.local == behind().tuple().local && own.remote == behind().tuple().remote)
+            return without_netns(client().tuple());
+        return std::nullopt;
+    };
+    return config;
+}
+
+TEST(pairing, by_what_addresses_are_translated_to)
+{
+    Story story(translating());
+    meet(story, client(), behind());
+    part(story, client(), behind());
+    expect_paired(story);
+    EXPECT_EQ(peer_at(story, 1)->netns, other_netns);
+    EXPECT_TRUE(peer_at(story, 1)->shown);
+}
+
+TEST(pairing, by_what_the_end_that_closes_first_is_translated_to)
+{
+    Story story(translating());
+    meet(story, client(), behind());
+    story.tell(5ms, behind().state(State::established, State::close).error(ECONNRESET).by(nginx))
+        .tell(6ms, client().state(State::established, State::close).error(ECONNRESET));
+    expect_paired(story);
+}
+
+TEST(pairing, asks_for_translations_only_where_there_is_no_pair_yet)
+{
+    int asked = 0;
+    Story story(translating(&asked));
+    meet(story, client(), server());
+    part(story, client(), server());
+    EXPECT_EQ(asked, 0);
+    meet(story, client().id(11), behind().id(12));
+    part(story, client().id(11), behind().id(12));
+    EXPECT_EQ(asked, 1);
+}
+
+TEST(pairing, by_translation_never_of_one_that_might_be_another)
+{
+    for (const Socket& twin : {behind().id(9).netns(4026532001), client().id(9).netns(4026532001)}) {
+        Story story(translating());
+        story.tell(1ms, twin.state(State::syn_recv, State::established));
+        meet(story, client(), behind());
+        part(story, client(), behind());
+        EXPECT_FALSE(peer_at(story, 1));
+        EXPECT_FALSE(peer_at(story, 2));
+    }
+}
+
+TEST(pairing, by_translation_not_with_a_dead_one)
+{
+    Story story(translating());
+    meet(story, client(), behind());
+    part(story, client(), behind());
+    const Socket next = behind().id(12);
+    story.tell(8ms, next.birth().queue(3, 0, 128))
+        .tell(8ms, next.state(State::syn_recv, State::established))
+        .tell(9ms, next.state(State::established, State::close).error(ECONNRESET));
+    EXPECT_FALSE(peer_at(story, 12));
+}
+
 TEST(pairing, not_with_oneself)
 {
     Story story;

@@ -135,6 +135,7 @@ std::vector<Input> every_input()
             input::Place{place_b, "ip_rcv+0x1\xff"},
             some_ports(),
             input::Ports{init_netns, client().tuple().remote, {}},
+            input::Translated{client().tuple(), server().tuple()},
             a_home(),
             input::NetnsName{init_netns, "bl\xffue", 70}};
 }
