@@ -12,6 +12,7 @@
 #include <functional>
 #include <set>
 
+#include "doctor.h"
 #include "say.h"
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
@@ -19,6 +20,7 @@
 #include "tcpsaga/listener_poll.h"
 #include "tcpsaga/port_use.h"
 #include "tcpsaga/present.h"
+#include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
@@ -179,6 +181,56 @@ void tell_listeners(std::vector<event::ListenerSummary> listeners)
         say("and {} more listeners", listeners.size() - most);
 }
 
+/// How many closed in each way, and what connect() failed with.
+void tell_ends(const event::Summary& s)
+{
+    std::string ends;
+    for (std::size_t i = 0; i < s.closes_by_end.size(); i++)
+        if (s.closes_by_end.at(i) != 0)
+            ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ",
+                                name_of(static_cast<event::End>(i)), s.closes_by_end.at(i));
+    if (!ends.empty())
+        say("closed by {}", ends);
+    std::string errors;
+    for (const auto& [err, n] : s.connect_errors_by_errno)
+        errors += fmt::format("{}{} {}", errors.empty() ? "" : ", ",
+                              err != 0 ? errno_name(err) : "no port or route", n);
+    if (!errors.empty())
+        say("connect failed by {}", errors);
+}
+
+/// Who is busiest, where there is more than one.
+void tell_tops(const event::Summary& s)
+{
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(s.top_remotes.size(), most); i++)
+        text += fmt::format("{}{} {}", i == 0 ? "" : ", ", to_string(s.top_remotes[i].addr),
+                            s.top_remotes[i].made + s.top_remotes[i].got);
+    if (s.top_remotes.size() > 1)
+        say("most connections with {}", text);
+    text.clear();
+    for (std::size_t i = 0; i < std::min(s.top_processes.size(), most); i++) {
+        const event::TopProcess& p = s.top_processes[i];
+        fmt::memory_buffer name;
+        append_visible(name, p.process.name());
+        text += fmt::format("{}{} ({}) {}", i == 0 ? "" : ", ", fmt::to_string(name), p.process.pid,
+                            p.made + p.got);
+    }
+    if (s.top_processes.size() > 1)
+        say("most connections of {}", text);
+}
+
+void tell_interval(const event::Interval& i)
+{
+    const double seconds = std::max(static_cast<double>(i.us) / 1e6, 1e-6);
+    const auto rate = [&](std::uint64_t n) { return static_cast<double>(n) / seconds; };
+    say("in {:.1f} s: {} opened ({:.1f}/s), {} accepted ({:.1f}/s), {} closed, {} overflows, {} "
+        "retransmits, TIME_WAIT {} in {} out",
+        seconds, i.opens, rate(i.opens), i.accepts, rate(i.accepts), i.closes, i.overflows,
+        i.retransmits, i.time_wait_in, i.time_wait_out);
+}
+
 void tell_summary(const event::Summary& s, const Plan& plan)
 {
     std::string without;
@@ -188,6 +240,10 @@ void tell_summary(const event::Summary& s, const Plan& plan)
     if (!without.empty())
         say("without {}", without);
     say("{} opened, {} accepted, {} closed, {} still open", s.opens, s.accepts, s.closes, s.alive);
+    tell_ends(s);
+    tell_tops(s);
+    if (s.interval && !s.final)
+        tell_interval(*s.interval);
     for (const event::TimeWaitGroup& g : s.time_waits)
         say("{} TIME_WAIT {} {}", g.n, g.role == Role::server ? "of port" : "to",
             g.role == Role::server ? std::to_string(g.end.port)
@@ -216,7 +272,10 @@ struct Session {
     const KernelProber& kernel;
     CounterReading at_start;
     Output& out;
-    std::unique_ptr<Sink> presenter = make_presenter(options, out);
+    SettingsReader settings{options.filter.netns};
+    Doctor* doctor = nullptr; ///< the presenter of that command
+    std::unique_ptr<Sink> presenter =
+        options.command == Command::doctor ? make_doctor() : make_presenter(options, out);
     KernelSymbols symbols{};
     Limit limit{*presenter, out, options.count};
     PortCounter port_counter{limit};
@@ -226,6 +285,8 @@ struct Session {
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
+    event::Summary last_summary{}; ///< the one before
+    std::uint64_t last_summary_at = now();
     std::uint64_t looked_for_stuck = now();
     std::uint64_t looked_for_losses = 0;
     std::uint64_t last_record = now();
@@ -246,6 +307,25 @@ struct Session {
         c.drop_reasons = kernel.enum_names("skb_drop_reason", "SKB_DROP_REASON_");
         c.place_of = [this](std::uint64_t address) { return symbols.place_of(address); };
         return c;
+    }
+
+    std::unique_ptr<Sink> make_doctor()
+    {
+        settings.read();
+        Doctor::Config c;
+        c.json = options.json;
+        c.begin_ns = now();
+        c.accepts_seen = plan.of(FactId::accept).hooked();
+        c.settings = [this] {
+            settings.read();
+            return settings.settings();
+        };
+        c.on_full_queue = [this](const Process& owner, std::uint64_t ts_ns) {
+            settings.look_at(owner.pid, ts_ns);
+        };
+        auto made = std::make_unique<Doctor>(out, present_options(options, out), std::move(c));
+        doctor = made.get();
+        return made;
     }
 
     [[nodiscard]] bool finished() const
@@ -282,12 +362,14 @@ struct Session {
     }
 
     /// All connections are looked at, so not too often.
-    void tell_stuck()
+    void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
+        // A doctor's visit is short.
+        const double otherwise = options.command == Command::doctor ? 10 : 60;
+        const auto longer = static_cast<std::uint64_t>(options.stuck_s.value_or(otherwise) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
-        if (ts - looked_for_stuck < longer / parts)
+        if (!at_once && ts - looked_for_stuck < longer / parts)
             return;
         looked_for_stuck = ts;
         correlator.tell_stuck(longer, ts);
@@ -366,6 +448,7 @@ struct Session {
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
+        tell_stuck(final);
         poll_listeners(true);
         correlator.tell_held_back(UINT64_MAX);
         correlator.settle(tracer.listener_totals(), now());
@@ -373,6 +456,10 @@ struct Session {
         correlator.settle(tracer.drop_totals(), now());
         end.after = read_all_counters(options.filter.netns);
         event::Summary s = correlator.summary();
+        const std::uint64_t ts = now();
+        set_interval(s, last_summary, (ts - last_summary_at) / 1000);
+        last_summary = s;
+        last_summary_at = ts;
         s.final = final;
         s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost()));
         s.lost_output = out.lines_lost();
@@ -425,7 +512,9 @@ struct Session {
         if (out.health() == Output::Health::failed)
             return fail(out.error());
         const bool bad = std::ranges::any_of(s.audit, &event::AuditRow::unexplained);
-        return options.strict_audit && bad ? unexplained_code : 0;
+        return options.strict_audit && bad ? unexplained_code
+               : doctor != nullptr         ? doctor->exit_code()
+                                           : 0;
     }
 };
 

@@ -170,8 +170,9 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
            "overflow events per listener, kind and second (100), drops alike; the rest is in n")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
-    app.add_option("--stuck", o.stuck_s,
-                   "tell of connections in CLOSE_WAIT or FIN_WAIT2 for longer than this (60)")
+    app.add_option(
+           "--stuck", o.stuck_s,
+           "tell of connections in CLOSE_WAIT or FIN_WAIT2 for longer than this (60; doctor: 10)")
         ->check(positive)
         ->type_name("SECS");
     app.add_option("--summary", o.summary_s,
@@ -299,7 +300,9 @@ Parsed parse_arguments(int argc, const char* const* argv)
     auto* trace = app.add_subcommand("trace", "a line per lifecycle event (default)");
     auto* life =
         app.add_subcommand("life", "a line per finished connection, tcplife's columns first");
-    for (auto* command : {trace, life})
+    auto* doctor = app.add_subcommand(
+        "doctor", "watch for 30 seconds (--duration), then say what is wrong and what to do");
+    for (auto* command : {trace, life, doctor})
         add_live_options(*command, o, raw);
     trace->add_option("--event", o.kinds, "only these kinds of event")
         ->delimiter(',')
@@ -330,8 +333,13 @@ Parsed parse_arguments(int argc, const char* const* argv)
     command = app.get_subcommands()[0]->get_name();
     o.command = command == "life"      ? Command::life
                 : command == "sockets" ? Command::sockets
+                : command == "doctor"  ? Command::doctor
                 : command == "check"   ? Command::check
                                        : Command::trace;
+    if (o.command == Command::doctor && o.count)
+        return {{}, refuse("doctor prints at its end: --duration, not --count", command)};
+    if (o.command == Command::doctor && !o.duration_s)
+        o.duration_s = 30;
     if (const auto status = understand(o, raw); !status)
         return {{}, refuse(status.error().message(), command)};
     return {o, 0};

@@ -12,7 +12,7 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, sockets, check };
+enum class Command { trace, life, doctor, sockets, check };
 
 struct Options {
     Command command = Command::trace;
@@ -30,8 +30,9 @@ struct Options {
     std::size_t max_connections = std::size_t{1} << 20;
     std::uint32_t overflow_rate = 100; ///< events per listener, kind and second
     bool strict_audit = false;
-    bool snapshot = true;            ///< begin with the listeners that are there
-    double stuck_s = 60;             ///< in CLOSE_WAIT or FIN_WAIT2 for longer is told
+    bool snapshot = true; ///< begin with the listeners that are there
+    std::optional<double>
+        stuck_s; ///< (60; doctor: 10) in CLOSE_WAIT or FIN_WAIT2 for longer is told
     std::optional<double> summary_s; ///< a summary each so many seconds
     std::string btf;
 };
