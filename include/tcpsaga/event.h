@@ -127,7 +127,8 @@ struct Stuck {
     State state;
     std::uint64_t us;
 };
-enum class LostWhere : std::uint8_t { ring, table, output, missed };
+/// `recording`: inputs of a recording that is damaged.
+enum class LostWhere : std::uint8_t { ring, table, output, missed, recording };
 struct Lost {
     std::uint64_t n;
     LostWhere where;
@@ -214,10 +215,11 @@ struct Summary {
     std::vector<TopProcess> top_processes;
     std::optional<Interval> interval;
     std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
+    std::uint64_t lost_recording = 0;
 
     [[nodiscard]] std::uint64_t lost() const
     {
-        return lost_ring + lost_table + lost_output + lost_missed;
+        return lost_ring + lost_table + lost_output + lost_missed + lost_recording;
     }
 };
 
@@ -250,10 +252,14 @@ std::string_view name_of(event::Retransmitted r);
 /// "ECONNREFUSED"; "E999" for a number that has no name.
 std::string errno_name(int err);
 
+struct Settings; // settings.h
+
 class Sink {
 public:
     virtual ~Sink() = default;
     virtual void on_event(const Event& e) = 0;
+    /// How the system is set, before the summary that ends the stream; not always told.
+    virtual void on_settings(const Settings&) {}
 };
 
 } // namespace tcpsaga

@@ -6,30 +6,32 @@
 
 namespace tcpsaga {
 
-Doctor::Doctor(Output& out, PresentOptions options, Config config)
-    : out_(out), options_(std::move(options)), config_(std::move(config)),
-      evidence_(config_.begin_ns)
+Doctor::Doctor(Output& out, PresentOptions options, bool json, const Origin& from)
+    : out_(out), options_(std::move(options)), json_(json), evidence_(from.started_ns)
 {
-    if (!config_.accepts_seen)
+    if (!from.config.accept_seen)
         evidence_.accepts_unseen();
 }
 
 void Doctor::on_event(const Event& e)
 {
     evidence_.on_event(e);
-    if (std::holds_alternative<event::Overflow>(e.what) && e.actor.known() && config_.on_full_queue)
-        config_.on_full_queue(e.actor, e.ts_ns);
     const auto* summary = std::get_if<event::Summary>(&e.what);
     if (summary == nullptr || !summary->final)
         return;
     evidence_.adopt(*summary, e.ts_ns);
     const Evidence& evidence = evidence_.finish(e.ts_ns);
-    Settings settings = config_.settings();
-    settings.utc_offset_ns = options_.utc_offset_ns;
-    settings.zone_offset_s = options_.zone_offset_s;
-    const auto findings = diagnose(evidence, settings);
+    settings_.utc_offset_ns = options_.utc_offset_ns;
+    settings_.zone_offset_s = options_.zone_offset_s;
+    const auto findings = diagnose(evidence, settings_);
     found_ = !findings.empty();
-    (config_.json ? print_findings_json : print_findings_text)(out_, options_, findings, evidence);
+    (json_ ? print_findings_json : print_findings_text)(out_, options_, findings, evidence);
+}
+
+int exit_code_of(const Sink& presenter)
+{
+    const auto* doctor = dynamic_cast<const Doctor*>(&presenter);
+    return doctor != nullptr && doctor->found() ? found_code : 0;
 }
 
 } // namespace tcpsaga

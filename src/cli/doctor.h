@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
-#include <functional>
-
 #include "tcpsaga/evidence.h"
+#include "tcpsaga/input.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/settings.h"
 
@@ -14,26 +13,22 @@ inline constexpr int found_code = 5;
 /// Gathers events and, with the summary that ends the stream, prints what is wrong.
 class Doctor : public Sink {
 public:
-    struct Config {
-        bool json = false;
-        std::uint64_t begin_ns = 0;
-        bool accepts_seen = true; ///< a hook tells of accept()
-        /// The system as it is set, asked for once, at the end: live or from a recording.
-        std::function<Settings()> settings;
-        /// A full queue's owner; may be none.
-        std::function<void(const Process& owner, std::uint64_t ts_ns)> on_full_queue;
-    };
-    Doctor(Output& out, PresentOptions options, Config config);
+    Doctor(Output& out, PresentOptions options, bool json, const Origin& from);
 
     void on_event(const Event& e) override;
-    [[nodiscard]] int exit_code() const { return found_ ? found_code : 0; }
+    void on_settings(const Settings& s) override { settings_ = s; }
+    [[nodiscard]] bool found() const { return found_; }
 
 private:
     Output& out_;
     PresentOptions options_;
-    Config config_;
+    bool json_;
     EvidenceSink evidence_;
+    Settings settings_;
     bool found_ = false;
 };
+
+/// 0 for what is no doctor.
+int exit_code_of(const Sink& presenter);
 
 } // namespace tcpsaga

@@ -12,17 +12,27 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, doctor, sockets, check };
+enum class Command { trace, life, doctor, sockets, check, record, replay };
+
+/// --stuck where it is not given, in seconds. A doctor's visit is short.
+constexpr double stuck_s_of(Command c)
+{
+    return c == Command::doctor ? 10 : 60;
+}
 
 struct Options {
     Command command = Command::trace;
+    Command view = Command::trace; ///< what prints: trace, life or doctor
     Filter filter;
     Wish wish;
     bool json = false;
-    bool programs = false;     ///< check: with the verifier's cost of each program
-    std::vector<SocketKey> by; ///< sockets: count instead
-    bool info = false;         ///< sockets: with bytes, rtt and retransmits
-    std::string output;        ///< "" = standard output
+    bool programs = false;          ///< check: with the verifier's cost of each program
+    std::vector<SocketKey> by;      ///< sockets: count instead
+    bool info = false;              ///< sockets: with bytes, rtt and retransmits
+    std::string output;             ///< "" = standard output
+    std::string record;             ///< the recording that is written; "" = none
+    bool force = false;             ///< it may replace a file
+    std::vector<std::string> files; ///< the recordings that are replayed
     std::vector<std::string> kinds, states;
     std::optional<double> duration_s;
     std::optional<std::uint64_t> count;
@@ -36,6 +46,8 @@ struct Options {
     std::optional<double> summary_s; ///< a summary each so many seconds
     std::string btf;
 };
+
+std::string name_of(Command c);
 
 /// What the command line asks for; or the exit code when it is answered already (help and
 /// version: 0; a wrong argument: 2, after one line on standard error).
