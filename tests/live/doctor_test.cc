@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is wrong is made so for real; doctor names it first, and its remedy cures it. */
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "nginx.h"
@@ -11,12 +13,26 @@ namespace {
 
 constexpr int found = 5; // README, exit codes
 
+/// The name of a file in a folder that goes away with this.
+class TempFile {
+public:
+    TempFile() { EXPECT_NE(mkdtemp(folder_.data()), nullptr); }
+    ~TempFile() { std::filesystem::remove_all(folder_); }
+    TempFile(const TempFile&) = delete;
+    TempFile& operator=(const TempFile&) = delete;
+    [[nodiscard]] std::string file() const { return folder_ + "/recording.tsr"; }
+
+private:
+    std::string folder_ = "/tmp/tcpsaga-doctor-XXXXXX";
+};
+
 /// A running doctor of this network namespace.
 class Visit {
 public:
     explicit Visit(const std::vector<std::string>& more = {})
         : saga_([&] {
-              std::vector<std::string> args{"doctor", "--duration", "600"};
+              std::vector<std::string> args{"doctor", "--duration", "600", "--record",
+                                            recording_.file()};
               args.insert(args.end(), more.begin(), more.end());
               return args;
           }())
@@ -35,10 +51,34 @@ public:
                     EXPECT_EQ(run({"bash", "-n", "-c", r["command"]}).exit_code, 0) << r;
                 }
         }
+        expect_the_same_from_the_recording(code);
+        keep(findings);
         return findings;
     }
 
 private:
+    void expect_the_same_from_the_recording(int code)
+    {
+        Process again({tcpsaga_path(), "replay", recording_.file(), "doctor", "--json"});
+        EXPECT_EQ(again.wait(), code);
+        EXPECT_EQ(again.out(), saga_.process().out());
+    }
+
+    /// For tests/unit/recordings, by the name of what was found first.
+    void keep(const std::vector<json>& findings) const
+    {
+        const char* const folder = std::getenv("TCPSAGA_TEST_KEEP");
+        if (folder == nullptr)
+            return;
+        const std::string test =
+            ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        const std::string name = findings.empty() ? "healthy_" + test
+                                                  : findings[0]["finding"].get<std::string>();
+        std::filesystem::copy_file(recording_.file(), std::string(folder) + "/" + name + ".tsr",
+                                   std::filesystem::copy_options::overwrite_existing);
+    }
+
+    TempFile recording_;
     Saga saga_;
 };
 
