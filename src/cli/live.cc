@@ -7,6 +7,7 @@
 #include <set>
 
 #include "clock.h"
+#include "doctor.h"
 #include "open_output.h"
 #include "origin.h"
 #include "player.h"
@@ -20,6 +21,7 @@
 #include "tcpsaga/port_use.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/recording.h"
+#include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
@@ -76,6 +78,23 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
                                         : make_presenter(o, origin, out, true, 0, &whereabouts);
 }
 
+/// Looks at processes whose queue is full, while it is.
+class FullQueues : public Sink {
+public:
+    FullQueues(Sink& next, SettingsReader& settings) : next_(next), settings_(settings) {}
+    void on_event(const Event& e) override
+    {
+        if (std::holds_alternative<event::Overflow>(e.what) && e.actor.known())
+            settings_.look_at(e.actor.pid, e.ts_ns);
+        next_.on_event(e);
+    }
+    void on_settings(const Settings& s) override { next_.on_settings(s); }
+
+private:
+    Sink& next_;
+    SettingsReader& settings_;
+};
+
 /// The parts of a running trace, wired.
 struct Session {
     const Options& options;
@@ -86,10 +105,13 @@ struct Session {
     RecordingWriter* tape; ///< null: not asked for
     Whereabouts whereabouts{};
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
+    SettingsReader settings{options.filter.netns};
+    FullQueues full_queues{*presenter, settings};
     KernelSymbols symbols{};
     NetnsNames netns_names{};
     Conntrack conntrack{};
-    Player player{origin, *presenter, out, options.count, look_ups(), &whereabouts};
+    Player player{origin, asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter, out,
+                  options.count, look_ups(), &whereabouts};
     KernelLosses told{};
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
@@ -146,6 +168,12 @@ struct Session {
                 }};
     }
 
+    /// Judged at the end, here or from the recording.
+    [[nodiscard]] bool asks_for_settings() const
+    {
+        return tape != nullptr || options.view == Command::doctor;
+    }
+
     [[nodiscard]] bool finished() const
     {
         return stop_asked || player.full() || out.health() != Output::Health::good || tape_failed();
@@ -197,12 +225,13 @@ struct Session {
     }
 
     /// All connections are looked at, so not too often.
-    void tell_stuck()
+    void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
+        const auto longer = static_cast<std::uint64_t>(
+            options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
-        if (ts - looked_for_stuck < longer / parts)
+        if (!at_once && ts - looked_for_stuck < longer / parts)
             return;
         looked_for_stuck = ts;
         tell(input::Stuck{longer, ts});
@@ -295,7 +324,12 @@ struct Session {
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
+        tell_stuck(final);
         poll_listeners(true);
+        if (asks_for_settings()) {
+            settings.read();
+            tell(input::System{settings.settings()});
+        }
         tell(input::HeldBack{UINT64_MAX});
         tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
                            now()});
@@ -322,7 +356,7 @@ struct Session {
         if (tape != nullptr)
             say("{} records in {} bytes: {}", tape->records(), tape->bytes(), options.record);
         const bool bad = std::ranges::any_of(player.summary().audit, &event::AuditRow::unexplained);
-        return options.strict_audit && bad ? unexplained_code : 0;
+        return options.strict_audit && bad ? unexplained_code : exit_code_of(*presenter);
     }
 };
 
@@ -417,6 +451,8 @@ int run_live(const Options& options)
         (*tape)->begin(origin);
     Session session{options, tracing->plan, *tracing->tracer, origin, **out, tape->get()};
     session.tell(input::Start{std::move(counters)});
+    if (session.asks_for_settings())
+        session.settings.read(); // of namespaces that may be gone at the end
     if (options.snapshot)
         session.adopt_sockets();
     (*out)->flush(); // the header, before anything happens

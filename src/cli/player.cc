@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
+
+#include "doctor.h"
 
 namespace tcpsaga {
 namespace {
@@ -45,7 +48,9 @@ std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Outpu
     options.whereabouts = whereabouts;
     options.header = header;
     options.host_column = host_column;
-    auto presenter = o.json                         ? make_json(out, options)
+    if (o.view == Command::doctor)
+        return std::make_unique<Doctor>(out, options, o.json, from);
+    auto presenter = o.json                    ? make_json(out, options)
                      : o.view == Command::life ? make_life(out, options)
                                                : make_trace(out, options);
     return o.pairs ? make_pairs(std::move(presenter), out, o.count) : std::move(presenter);
@@ -98,7 +103,8 @@ Player::Player(const Origin& from, Sink& presenter, Output& out, std::optional<s
       limit_(presenter, out, count),
       home_finder_(limit_, whereabouts_, std::move(look_ups.home_of),
                    std::move(look_ups.netns_name)),
-      port_counter_(home_finder_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_)
+      port_counter_(home_finder_, ports_of(look_ups)),
+      correlator_(config(look_ups), port_counter_), summary_ns_(from.started_ns)
 {
 }
 
@@ -187,7 +193,8 @@ bool Player::play(const input::Start& i)
 bool Player::play(const input::Summarize& i)
 {
     const Filter& filter = from_.config.filter;
-    summary_ = correlator_.summary();
+    const event::Summary before = std::exchange(summary_, correlator_.summary());
+    set_interval(summary_, before, (i.ts_ns - std::exchange(summary_ns_, i.ts_ns)) / 1000);
     summary_.final = i.final;
     AuditContext context = from_.audit;
     context.lost = summary_.lost();
@@ -210,6 +217,12 @@ bool Player::play(const input::Place& i)
 bool Player::play(const input::Ports& i)
 {
     ports_[{i.netns, i.destination}] = i.use;
+    return true;
+}
+
+bool Player::play(const input::System& i)
+{
+    presenter_.on_settings(i.settings);
     return true;
 }
 

@@ -115,6 +115,7 @@ public:
     bool play(const input::Summarize& i);
     bool play(const input::Place& i);
     bool play(const input::Ports& i);
+    bool play(const input::System& i);
     bool play(const input::Translated& i);
     bool play(const input::ProcessHome& i);
     bool play(const input::NetnsName& i);
@@ -142,6 +143,7 @@ private:
     Correlator correlator_;
     CounterReading at_start_;
     event::Summary summary_;
+    std::uint64_t summary_ns_; ///< when that was
 };
 
 } // namespace tcpsaga

@@ -15,6 +15,7 @@ public:
     {
     }
 
+    void on_settings(const Settings& s) override { next_->on_settings(s); }
     void on_event(const Event& e) override
     {
         const auto* life = std::get_if<event::Close>(&e.what);
