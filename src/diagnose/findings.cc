@@ -78,12 +78,6 @@ Remedy sysctl(const Settings& s, std::uint32_t netns, const std::string& name,
             name, s.text(netns, name), want, std::move(meaning)};
 }
 
-bool is_loopback(const Address& a)
-{
-    static constexpr Address v6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-    return a.is_v4() ? a.bytes[12] == 127 : a == v6;
-}
-
 bool is_any(const Address& a)
 {
     return std::all_of(a.bytes.begin() + (a.is_v4() ? 12 : 0), a.bytes.end(),

@@ -46,8 +46,6 @@ std::string who(const Process& p);
 /// `sysctl -w NAME=VALUE` in that namespace, beside the present value.
 Remedy sysctl(const Settings& s, std::uint32_t netns, const std::string& name,
               const std::string& want, std::string meaning);
-/// The ports that a loopback address may be reached by anyhow.
-bool is_loopback(const Address& a);
 bool is_any(const Address& a);
 /// A connect to `remote` from that namespace may have met this listener.
 bool may_meet(const ListenerEvidence& l, std::uint32_t netns, const Endpoint& remote);
