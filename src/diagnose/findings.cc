@@ -135,7 +135,7 @@ constexpr std::array effects{
 bool same_place(const Finding& a, const Finding& b)
 {
     return a.at.port != 0 && a.at.port == b.at.port &&
-           (a.netns == b.netns || !rules::is_loopback(b.at.addr));
+           (a.netns == b.netns || !is_loopback(b.at.addr));
 }
 
 bool explains(const Finding& cause, const Finding& effect)
