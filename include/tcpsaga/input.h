@@ -109,8 +109,7 @@ struct NetnsName {
 using Input = std::variant<input::Record, input::Lost, input::Present, input::HeldBack,
                            input::Polled, input::Stuck, input::Evictions, input::Totals,
                            input::Start, input::Summarize, input::Place, input::Ports,
-                           input::System, input::Translated, input::ProcessHome,
-                           input::NetnsName>;
+                           input::System, input::Translated, input::ProcessHome, input::NetnsName>;
 
 /// CLOCK_MONOTONIC of an input; nullopt where it has none.
 std::optional<std::uint64_t> time_of(const Input& i);

@@ -15,8 +15,8 @@ struct PolledListener {
     Tuple tuple; ///< remote is unspecified
     std::uint32_t acceptq = 0;
     std::uint32_t acceptq_max = 0;
-    std::uint64_t inode = 0; ///< of the socket, as /proc/PID/fd links name it; 0 = nobody's
-    std::uint32_t drops = 0; ///< sk_drops: all that the listener ever dropped, wraps
+    std::uint64_t inode = 0;  ///< of the socket, as /proc/PID/fd links name it; 0 = nobody's
+    std::uint32_t drops = 0;  ///< sk_drops: all that the listener ever dropped, wraps
     std::uint64_t cgroup = 0; ///< as SocketRow's
 };
 

@@ -38,8 +38,8 @@ std::unique_ptr<Sink> make_trace(Output& out, PresentOptions options);
 std::unique_ptr<Sink> make_life(Output& out, PresentOptions options);
 
 /// Passes on one `close` for the two ends of a connection that are both on this host: the client's,
-/// with the server's in `other`, once both are over. What waits for its other end at the end, or for
-/// too many others, is passed on alone. `count`: as --count.
+/// with the server's in `other`, once both are over. What waits for its other end at the end, or
+/// for too many others, is passed on alone. `count`: as --count.
 std::unique_ptr<Sink> make_pairs(std::unique_ptr<Sink> next, const Output& out,
                                  std::optional<std::uint64_t> count);
 

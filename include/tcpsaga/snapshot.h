@@ -27,7 +27,7 @@ struct SocketRow {
     State state = State::none; ///< new_syn_recv: a request, of its listener's namespace
     std::uint64_t cookie = 0;  ///< shown as `conn`
     std::uint64_t inode = 0;   ///< as /proc/PID/fd links name it; 0 = nobody's
-    std::uint64_t cgroup = 0; ///< id of the one (v2) that it was made in; 0 = not known
+    std::uint64_t cgroup = 0;  ///< id of the one (v2) that it was made in; 0 = not known
     std::uint32_t uid = 0;
     std::vector<Holder> holders; ///< by pid and fd
     std::uint32_t rx_queue = 0;  ///< bytes not read; a listener's: children not accepted

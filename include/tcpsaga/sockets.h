@@ -49,7 +49,7 @@ std::string_view name_of(SocketKey key);
 struct SocketNames {
     std::function<std::string(std::uint32_t pid)> container; ///< "" = in none
     std::function<Home(std::uint32_t pid)> home;
-    std::function<std::string(std::uint32_t inode)> netns;   ///< "" = it has no name
+    std::function<std::string(std::uint32_t inode)> netns; ///< "" = it has no name
 };
 
 struct SocketCount {

@@ -29,7 +29,8 @@ std::uint64_t cookie_of(const inet_diag_msg& m);
 
 /// The payload of an attribute (INET_DIAG_…) behind a message of that size; empty = it has none.
 std::span<const std::byte> attribute_of(const inet_diag_msg& m, std::size_t size, int type);
-/// The id of the cgroup (v2) that it was made in, which the kernel tells of full sockets; 0 = not told.
+/// The id of the cgroup (v2) that it was made in, which the kernel tells of full sockets; 0 = not
+/// told.
 std::uint64_t cgroup_of(const inet_diag_msg& m, std::size_t size);
 
 } // namespace tcpsaga

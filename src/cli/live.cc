@@ -110,8 +110,9 @@ struct Session {
     KernelSymbols symbols{};
     NetnsNames netns_names{};
     Conntrack conntrack{};
-    Player player{origin, asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter, out,
-                  options.count, look_ups(), &whereabouts};
+    Player player{origin,     asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter,
+                  out,        options.count,
+                  look_ups(), &whereabouts};
     KernelLosses told{};
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
@@ -227,8 +228,8 @@ struct Session {
     /// All connections are looked at, so not too often.
     void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(
-            options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
+        const auto longer =
+            static_cast<std::uint64_t>(options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
         if (!at_once && ts - looked_for_stuck < longer / parts)

@@ -399,7 +399,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
     add_pairs_option(*life, o);
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
-    auto* replay = app.add_subcommand("replay", "trace, life or doctor of recordings, without root");
+    auto* replay =
+        app.add_subcommand("replay", "trace, life or doctor of recordings, without root");
     add_replay_options(*replay, o, raw);
     auto* sockets = app.add_subcommand(
         "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");

@@ -100,11 +100,10 @@ Player::Player(const Origin& from, Sink& presenter, Output& out, std::optional<s
                LookUps look_ups, Whereabouts* whereabouts)
     : from_(from), presenter_(presenter), out_(out),
       whereabouts_(whereabouts == nullptr ? own_whereabouts_ : *whereabouts),
-      limit_(presenter, out, count),
-      home_finder_(limit_, whereabouts_, std::move(look_ups.home_of),
-                   std::move(look_ups.netns_name)),
-      port_counter_(home_finder_, ports_of(look_ups)),
-      correlator_(config(look_ups), port_counter_), summary_ns_(from.started_ns)
+      limit_(presenter, out, count), home_finder_(limit_, whereabouts_, std::move(look_ups.home_of),
+                                                  std::move(look_ups.netns_name)),
+      port_counter_(home_finder_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_),
+      summary_ns_(from.started_ns)
 {
 }
 

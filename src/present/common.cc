@@ -98,7 +98,8 @@ void append_home(fmt::memory_buffer& to, const Home& home)
 {
     append(to, R"(,"cgroup":)");
     append_json_string(to, home.cgroup);
-    for (const auto& [key, value] : {std::pair("container", &home.container), std::pair("pod", &home.pod)})
+    for (const auto& [key, value] :
+         {std::pair("container", &home.container), std::pair("pod", &home.pod)})
         if (!value->empty()) {
             fmt::format_to(std::back_inserter(to), R"(,"{}":)", key);
             append_json_string(to, *value);

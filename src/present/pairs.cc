@@ -52,7 +52,8 @@ private:
         const Held first = take(other->second);
         Event first_event = first.event;
         first_event.conn = &first.connection;
-        e.conn->role == Role::server ? tell(first_event, e, e.ts_ns) : tell(e, first_event, e.ts_ns);
+        e.conn->role == Role::server ? tell(first_event, e, e.ts_ns)
+                                     : tell(e, first_event, e.ts_ns);
     }
 
     Held take(Queue::iterator at)

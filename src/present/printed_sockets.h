@@ -31,8 +31,9 @@ public:
         const auto elsewhere = [&](const SocketRow* row) {
             return row != nullptr && row->tuple.netns != lines_[0].row->tuple.netns;
         };
-        return std::ranges::any_of(
-            lines_, [&](const Line& l) { return elsewhere(l.row) || elsewhere(l.server); });
+        return std::ranges::any_of(lines_, [&](const Line& l) {
+            return elsewhere(l.row) || elsewhere(l.server);
+        });
     }
     [[nodiscard]] auto begin() const { return lines_.begin(); }
     [[nodiscard]] auto end() const { return lines_.end(); }

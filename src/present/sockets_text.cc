@@ -129,10 +129,9 @@ std::vector<std::string> cells_of(const SocketRow& row, bool info)
 {
     std::vector<std::string> cells;
     cells.reserve(12);
-    cells.insert(cells.end(),
-                 {std::string(state_of(row)), std::to_string(row.rx_queue),
-                  std::to_string(row.tx_queue), endpoint_text(row.tuple.local),
-                  endpoint_text(row.tuple.remote), processes_of(row), timer_of(row)});
+    cells.insert(cells.end(), {std::string(state_of(row)), std::to_string(row.rx_queue),
+                               std::to_string(row.tx_queue), endpoint_text(row.tuple.local),
+                               endpoint_text(row.tuple.remote), processes_of(row), timer_of(row)});
     if (info && carries_data(row))
         cells.insert(cells.end(), {std::to_string(row.tx_bytes), std::to_string(row.rx_bytes),
                                    millis(row.rtt_us), std::to_string(row.retransmits)});

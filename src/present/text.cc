@@ -345,7 +345,8 @@ private:
         room.put(name_of(life.end));
     }
 
-    /// "-> 385/python3 (process_exit)": who was at the other end, and how that ended when otherwise.
+    /// "-> 385/python3 (process_exit)": who was at the other end, and how that ended when
+    /// otherwise.
     void server(const event::Close& life)
     {
         const Process& p = life.peer->process;

@@ -22,7 +22,8 @@ std::string configure(const std::string& base, const std::string& address,
 {
     std::ofstream(base + "/index.html") << std::string(100'000, 'n');
     std::ofstream(base + "/nginx.conf")
-        << "daemon off; worker_processes " << workers << "; pid " << base << "/pid; error_log stderr;\n"
+        << "daemon off; worker_processes " << workers << "; pid " << base
+        << "/pid; error_log stderr;\n"
         << "user root; " << settings << " events {}\n"
         << "http { log_format bytes '$request_length $bytes_sent';\n"
         << " log_format who '$remote_port $pid'; access_log " << base << "/who.log who;\n"

@@ -183,7 +183,8 @@ TEST(pairing, asks_for_translations_only_where_there_is_no_pair_yet)
 
 TEST(pairing, by_translation_never_of_one_that_might_be_another)
 {
-    for (const Socket& twin : {behind().id(9).netns(4026532001), client().id(9).netns(4026532001)}) {
+    for (const Socket& twin :
+         {behind().id(9).netns(4026532001), client().id(9).netns(4026532001)}) {
         Story story(translating());
         story.tell(1ms, twin.state(State::syn_recv, State::established));
         meet(story, client(), behind());

@@ -56,8 +56,10 @@ void end_client(Correlator& c, const Ends& e)
     tell(c, 6ms, e.client.state(State::fin_wait1, State::fin_wait2));
     tell(c, 7ms, e.client.time_wait_in(State::fin_wait2, State::time_wait));
     tell(c, 7ms,
-         e.client.state(State::fin_wait2, State::close).counts(2050, 4097).retransmits(1).flag(
-             TS_FIN_SEEN));
+         e.client.state(State::fin_wait2, State::close)
+             .counts(2050, 4097)
+             .retransmits(1)
+             .flag(TS_FIN_SEEN));
 }
 
 void end_server(Correlator& c, const Ends& e)

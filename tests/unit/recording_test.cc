@@ -151,8 +151,8 @@ TEST(recording, keeps_every_field)
     EXPECT_EQ(ports.destination, client().tuple().remote);
     EXPECT_EQ(ports.use->low, 40000);
     EXPECT_EQ(ports.use->live, 4U);
-    const auto translated = std::get<input::Translated>(
-        again(input::Translated{client().tuple(), server().tuple()}));
+    const auto translated =
+        std::get<input::Translated>(again(input::Translated{client().tuple(), server().tuple()}));
     EXPECT_EQ(translated.own, client().tuple());
     EXPECT_EQ(translated.other, server().tuple());
     const auto home = std::get<input::ProcessHome>(again(a_home()));

@@ -394,8 +394,8 @@ TEST(socket_text, of_counts_is_as_it_was)
 const Endpoint here = end("10.0.0.1", 80);
 const Endpoint there = end("10.0.0.2", 40001);
 
-SocketRow end_of(const Endpoint& local, const Endpoint& remote, std::uint32_t netns, const Process& p,
-                 State state = State::established)
+SocketRow end_of(const Endpoint& local, const Endpoint& remote, std::uint32_t netns,
+                 const Process& p, State state = State::established)
 {
     SocketRow r = row(state, local, remote, {{p, 4}});
     r.tuple.netns = netns;
@@ -425,7 +425,8 @@ TEST(socket_pairs, are_the_clients_with_its_server)
     const auto rows = both_ends();
     const auto pairs = pair_sockets(rows);
     EXPECT_EQ(pairs.size(), 4U);
-    for (const auto& [at, client, server] : {std::tuple(1, 2, 1), std::tuple(2, 2, 1), std::tuple(3, 4, 3), std::tuple(4, 4, 3)}) {
+    for (const auto& [at, client, server] :
+         {std::tuple(1, 2, 1), std::tuple(2, 2, 1), std::tuple(3, 4, 3), std::tuple(4, 4, 3)}) {
         ASSERT_TRUE(pairs.contains(&rows[at])) << at;
         EXPECT_EQ(pairs.at(&rows[at]).client, &rows[client]) << at;
         EXPECT_EQ(pairs.at(&rows[at]).server, &rows[server]) << at;
@@ -441,11 +442,11 @@ TEST(socket_pairs, have_the_lower_port_as_server_where_nothing_listens)
 TEST(socket_pairs, are_never_of_one_that_might_be_another)
 {
     // Addresses that are used again in a third namespace, at either end.
-    const std::vector<SocketRow> servers{end_of(here, there, 1, nginx), end_of(here, there, 2, nginx),
-                                         end_of(there, here, 3, curl)};
+    const std::vector<SocketRow> servers{
+        end_of(here, there, 1, nginx), end_of(here, there, 2, nginx), end_of(there, here, 3, curl)};
     EXPECT_TRUE(pair_sockets(servers).empty());
-    const std::vector<SocketRow> clients{end_of(here, there, 1, nginx), end_of(there, here, 2, curl),
-                                         end_of(there, here, 3, curl)};
+    const std::vector<SocketRow> clients{
+        end_of(here, there, 1, nginx), end_of(there, here, 2, curl), end_of(there, here, 3, curl)};
     EXPECT_TRUE(pair_sockets(clients).empty());
     // Loopback is each namespace's own; and not with oneself.
     const Endpoint lo = end("127.0.0.1", 80);
