@@ -122,9 +122,14 @@ Home find_home(std::uint32_t pid)
 {
     constexpr std::uint32_t initial = 0xEFFFFFFC; // PROC_PID_INIT_INO, include/linux/proc_ns.h
     static const bool numbers_are_ours = inode_of("/proc/self/ns/pid") == initial;
-    ProcessInfo info;
-    if (!numbers_are_ours || !read_info(fs::path("/proc") / std::to_string(pid), info))
+    if (!numbers_are_ours)
         return {};
+    // The two files that are needed: there may be thousands of short-lived processes.
+    const fs::path folder = fs::path("/proc") / std::to_string(pid);
+    ProcessInfo info;
+    info.cgroup = cgroup_of(read_proc_file(folder / "cgroup"));
+    info.container = container_of(info.cgroup);
+    info.inner_pid = parse_proc_status(read_proc_file(folder / "status")).inner_pid;
     return home_of(info, pid);
 }
 
