@@ -20,6 +20,7 @@
 #include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
+#include "top.h"
 
 namespace tcpsaga {
 namespace {
@@ -107,6 +108,7 @@ struct Session {
     RecordingWriter* tape; ///< null: not asked for
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out);
     SettingsReader settings{options.filter.netns};
+    Top* top = dynamic_cast<Top*>(presenter.get()); ///< null: another view
     FullQueues full_queues{*presenter, settings};
     KernelSymbols symbols{};
     Player player{origin, asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter, out,
@@ -157,7 +159,8 @@ struct Session {
 
     [[nodiscard]] bool finished() const
     {
-        return stop_asked || player.full() || out.health() != Output::Health::good || tape_failed();
+        return stop_asked || player.full() || (top != nullptr && top->over()) ||
+               out.health() != Output::Health::good || tape_failed();
     }
 
     [[nodiscard]] bool tape_failed() const { return tape != nullptr && tape->failed(); }
@@ -181,6 +184,8 @@ struct Session {
         out.check_reader();
         if (tape != nullptr)
             turn_tape();
+        if (top != nullptr)
+            turn_top();
         return status;
     }
 
@@ -205,11 +210,25 @@ struct Session {
                                       tape->bytes(), told.ring + told.missed));
     }
 
+    void turn_top()
+    {
+        const auto wants = top->wants(now());
+        if (wants == Top::Wants::nothing)
+            return;
+        if (wants == Top::Wants::summary) // what the rate limit held back
+            tell(input::Totals{tracer.listener_totals(), {}, {}, now()});
+        player.for_each_connection([this](const Connection& c) { top->see(c); });
+        if (wants == Top::Wants::summary)
+            tell(input::Summarize{now(), false, {}});
+        else
+            top->end_look();
+    }
+
     /// All connections are looked at, so not too often.
     void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(
-            options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
+        const auto longer =
+            static_cast<std::uint64_t>(options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
         if (!at_once && ts - looked_for_stuck < longer / parts)
@@ -247,7 +266,8 @@ struct Session {
             if (reopen_asked.exchange(false))
                 if (const auto status = out.reopen(); !status)
                     say("{}", status.error().message());
-            if (summary_asked.exchange(false) || summary_is_due())
+            const bool asked = summary_asked.exchange(false) || summary_is_due();
+            if (asked && top == nullptr) // top has no place for it
                 summarize(false);
         }
         return Nothing{};
@@ -398,6 +418,9 @@ Result<Tracing> start_tracing(const Options& options, KernelProber& kernel)
 
 int run_live(const Options& options)
 {
+    if (options.view == Command::top)
+        if (const int refused = refuse_top(options); refused != 0)
+            return refused;
     if (const auto status = check_privileges(); !status)
         return fail(status.error());
     auto out = open_output(options);
@@ -431,7 +454,12 @@ int run_live(const Options& options)
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     say("ready ({})", tracing->plan.title());
-    if (auto status = session.run(); !status)
+    if (session.top != nullptr)
+        session.top->enter();
+    const auto status = session.run();
+    if (session.top != nullptr)
+        session.top->leave();
+    if (!status)
         return fail(status.error());
     return session.finish();
 }
