@@ -55,6 +55,7 @@ struct TopData {
     event::Interval interval;
     std::vector<double> in, out; ///< connections per second, an interval each, the latest last
     std::array<std::uint64_t, 13> states{}; ///< sockets, by State
+    bool time_waits_seen = true;            ///< else nobody knows how many there are
     std::uint64_t overflows = 0, accept_errors = 0, connect_errors = 0, retransmits = 0;
     std::uint64_t time_wait_overflows = 0, lost = 0;
     std::vector<TopListener> listeners;
@@ -67,8 +68,12 @@ struct TopData {
 
 class TopModel {
 public:
-    /// `accepts_seen`: without them nobody knows how deep a queue is.
-    explicit TopModel(bool accepts_seen) : accepts_seen_(accepts_seen) {}
+    /// What hooks tell: without accepts nobody knows how deep a queue is, and without the ends of
+    /// TIME_WAIT not how many there are.
+    struct Seen {
+        bool accepts = true, time_wait_exits = true;
+    };
+    explicit TopModel(Seen seen) : seen_(seen) {}
 
     /// Counts what a listener turned away.
     void on_event(const Event& e);
@@ -101,7 +106,7 @@ private:
     void add_counts(TopData& data, const event::Summary& s) const;
     void add_look(TopData& data) const;
 
-    bool accepts_seen_;
+    Seen seen_;
     bool events_since_ = true;
     bool zero_asked_ = false;
     std::optional<TopListenerKey> opened_;

@@ -47,7 +47,7 @@ void remember_terminal()
 {
     tcgetattr(STDIN_FILENO, &as_it_was);
     // Stops us here when we run in the background, as for any program that wants the terminal.
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &as_it_was);
+    tcsetattr(STDIN_FILENO, TCSANOW, &as_it_was);
     std::string text;
     for (const char* name : {"sgr0", "cnorm", "rmcup"})
         if (const char* sequence = tigetstr(name);
@@ -175,7 +175,9 @@ Screen::Screen(TopView view)
       wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
 {
     const sigset_t resized = only(SIGWINCH);
+    const sigset_t goes_on = only(SIGCONT); // the painter waits for it
     pthread_sigmask(SIG_BLOCK, &resized, nullptr);
+    pthread_sigmask(SIG_BLOCK, &goes_on, nullptr);
     resize_fd_ = signalfd(-1, &resized, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGTSTP, SIG_IGN); // ncurses would paint in the handler
     remember_terminal();
@@ -302,7 +304,10 @@ void Screen::read_keys()
 void Screen::suspend()
 {
     endwin();
-    kill(getpid(), SIGSTOP);
+    kill(getpid(), SIGSTOP); // the other thread may be the one that it stops first
+    const sigset_t goes_on = only(SIGCONT);
+    int number = 0;
+    sigwait(&goes_on, &number);
     take_size();
     clearok(stdscr, TRUE);
 }

@@ -26,7 +26,7 @@ int size_of(const char* name, unsigned short of_terminal, int otherwise)
 Top::Top(const Options& o, const Origin& from, Output& out)
     : out_(out), once_(o.once),
       interval_s_(o.interval_s), title_{from.host, from.title, o.interval_s},
-      model_(from.config.accept_seen)
+      model_({from.config.accept_seen, from.config.time_wait_exit_seen})
 {
     if (once_)
         shown_ns_ = from.started_ns; // the first picture is that of one interval

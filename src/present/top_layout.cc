@@ -88,58 +88,6 @@ Style bad_if(bool is_bad)
 
 } // namespace
 
-std::string fit_tail(const std::string& text, char tail_from, int width)
-{
-    const auto most = static_cast<std::size_t>(std::max(width, 0));
-    const auto points = code_points(text).size();
-    if (points <= most)
-        return text;
-    const auto tail = text.rfind(tail_from);
-    const std::size_t tail_size = tail == std::string::npos ? 0 : text.size() - tail;
-    if (points != text.size() || tail_size + 2 > most)
-        return text; // cut where it ends
-    return text.substr(0, most - tail_size - 1) + "…" + text.substr(text.size() - tail_size);
-}
-
-std::string short_time(std::uint64_t us)
-{
-    const auto value = static_cast<double>(us);
-    if (us < 1000)
-        return fmt::format("{}us", us);
-    if (us < 9950)
-        return fmt::format("{:.1f}ms", value / 1e3);
-    if (us < 999'500)
-        return fmt::format("{:.0f}ms", value / 1e3);
-    if (us < 9'950'000)
-        return fmt::format("{:.1f}s", value / 1e6);
-    if (us < 600'000'000)
-        return fmt::format("{}s", us / 1'000'000);
-    if (us < 36'000'000'000)
-        return fmt::format("{}m", us / 60'000'000);
-    if (us < 864'000'000'000)
-        return fmt::format("{}h", us / 3'600'000'000);
-    return fmt::format("{}d", us / 86'400'000'000);
-}
-
-std::string short_count(std::uint64_t n)
-{
-    if (n < 100'000)
-        return std::to_string(n);
-    if (n < 1'000'000)
-        return fmt::format("{}k", n / 1000);
-    constexpr double million = 1e6;
-    const double value = static_cast<double>(n) / million;
-    return value < 1000 ? fmt::format("{:.1f}M", value) : fmt::format("{:.0f}M", value);
-}
-
-std::string short_rate(double per_second)
-{
-    if (per_second < 999.95)
-        return fmt::format("{:.1f}", per_second);
-    return per_second < 99'999.5 ? fmt::format("{:.0f}", per_second)
-                                 : short_count(static_cast<std::uint64_t>(per_second));
-}
-
 /// Draws one picture.
 class TopLayout {
 public:
@@ -223,14 +171,15 @@ private:
             {"accepted " + rate(i.accepts) + "/s"},
             {"closed " + rate(i.closes) + "/s"},
             {counted("overflows", data_.overflows, i.overflows), bad_if(i.overflows != 0)},
-            {counted("retransmits", data_.retransmits, i.retransmits), bad_if(i.retransmits != 0)},
-            {counted("connects failed", data_.connect_errors, i.connect_errors),
-             bad_if(i.connect_errors != 0)},
-            {counted("accepts failed", data_.accept_errors, i.accept_errors),
-             bad_if(i.accept_errors != 0)},
         };
-        if (data_.time_wait_overflows != 0)
-            pieces.push_back({counted("TIME_WAIT overflows", data_.time_wait_overflows, 0)});
+        const auto failed = [&](std::string_view name, std::uint64_t n, std::uint64_t more) {
+            if (n != 0)
+                pieces.push_back({counted(name, n, more), bad_if(more != 0)});
+        };
+        failed("retransmits", data_.retransmits, i.retransmits);
+        failed("failed connects", data_.connect_errors, i.connect_errors);
+        failed("failed accepts", data_.accept_errors, i.accept_errors);
+        failed("TIME_WAIT overflows", data_.time_wait_overflows, 0);
         return put_pieces(grid_, row, pieces, 2);
     }
 
@@ -244,7 +193,9 @@ private:
         std::vector<Piece> pieces;
         for (const State s : order) {
             const std::uint64_t n = data_.states.at(static_cast<std::size_t>(s));
-            if (n != 0 || std::ranges::find(always, s) != always.end())
+            if (s == State::time_wait && !data_.time_waits_seen)
+                pieces.push_back({fmt::format("{} ?", name_of(s))});
+            else if (n != 0 || std::ranges::find(always, s) != always.end())
                 pieces.push_back({fmt::format("{} {}", name_of(s), n)});
         }
         return put_pieces(grid_, row, pieces, 2);
@@ -411,7 +362,6 @@ private:
                                   ? fmt::format("queue {}/{}, up to {}", *l.depth, l.limit, l.high)
                                   : "queue ?",
                               l.depth && *l.depth > l.limit ? Style::bad : Style::plain});
-            pieces.push_back({fmt::format("accepted {}", l.accepts)});
             pieces.push_back({fmt::format("overflows {}", l.overflows), bad_if(l.new_overflows)});
         } else {
             pieces.push_back({fmt::format("port {}", key.port), Style::title});

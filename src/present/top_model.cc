@@ -83,7 +83,7 @@ void TopModel::see(const Connection& c)
     TopConnection row;
     row.remote = c.tuple.remote;
     row.state = c.state;
-    row.queued = queued && accepts_seen_;
+    row.queued = queued && seen_.accepts;
     if (c.started_ns != 0)
         row.age_us = micros_to(c.started_ns, look_ns_);
     row.state_us = micros_to(c.since_ns != 0 ? c.since_ns : c.looked_at_ns, look_ns_);
@@ -138,6 +138,7 @@ bool TopModel::quiet() const
 void TopModel::add_look(TopData& data) const
 {
     data.states = states_;
+    data.time_waits_seen = seen_.time_wait_exits;
     data.opened = opened_;
     data.connections = connections_;
     data.connections_there = connections_there_;
@@ -165,7 +166,7 @@ TopListener TopModel::row_of(const event::ListenerSummary& l, const event::Summa
     row.high = l.acceptq_high;
     row.limit = l.acceptq_max;
     row.ended = l.ended;
-    if (accepts_seen_ && !l.ended) {
+    if (seen_.accepts && !l.ended) {
         const auto depth = depths_.find(row.key);
         row.depth = depth == depths_.end() ? 0 : depth->second;
         row.high = std::max(row.high, *row.depth);

@@ -76,13 +76,6 @@ void sort_rows(std::vector<const Row*>& rows, bool reversed, const Before& befor
 
 } // namespace
 
-std::string process_text(const Process& p)
-{
-    if (!p.known())
-        return "-";
-    return visible(p.name()) + "/" + std::to_string(p.pid);
-}
-
 void TopView::show(std::shared_ptr<const TopData> data)
 {
     latest_ = std::move(data);
