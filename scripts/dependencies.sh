@@ -5,13 +5,13 @@ set -euo pipefail
 build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
-    libzstd-dev libxxhash-dev libnetfilter-conntrack-dev
+    libzstd-dev libxxhash-dev libnetfilter-conntrack-dev libncurses-dev
     linux-libc-dev
 )
 test=(
     libgtest-dev libgmock-dev
     clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
-    liburing-dev curl nginx wrk python3 iproute2 nftables libbpf-tools
+    liburing-dev curl nginx wrk tmux python3 iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
 bench=(

@@ -116,6 +116,12 @@ public:
     std::uint64_t tell_evictions(std::uint64_t ts_ns);
     /// Counts so far. `events` counts what was passed to the sink.
     [[nodiscard]] event::Summary summary() const;
+    /// Every socket that is known now, in no order of meaning.
+    template <class Visitor>
+    void for_each_connection(const Visitor& visit) const
+    {
+        table_.for_each(visit);
+    }
     /// What happened per network namespace, whatever of it was shown.
     [[nodiscard]] const std::map<std::uint32_t, SeenCounts>& seen() const { return seen_; }
     [[nodiscard]] std::uint64_t malformed() const { return malformed_; }

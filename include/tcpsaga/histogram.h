@@ -10,6 +10,9 @@ namespace tcpsaga {
 class Histogram {
 public:
     void add(std::uint64_t value);
+    /// What came after `earlier`, a copy of this one as it was then. The largest of it is known to
+    /// 1/64.
+    [[nodiscard]] Histogram since(const Histogram& earlier) const;
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] std::uint64_t max() const { return max_; }

@@ -24,6 +24,7 @@
 #include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
+#include "top.h"
 
 namespace tcpsaga {
 namespace {
@@ -106,6 +107,7 @@ struct Session {
     Whereabouts whereabouts{};
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
     SettingsReader settings{options.filter.netns};
+    Top* top = dynamic_cast<Top*>(presenter.get()); ///< null: another view
     FullQueues full_queues{*presenter, settings};
     KernelSymbols symbols{};
     NetnsNames netns_names{};
@@ -177,7 +179,8 @@ struct Session {
 
     [[nodiscard]] bool finished() const
     {
-        return stop_asked || player.full() || out.health() != Output::Health::good || tape_failed();
+        return stop_asked || player.full() || (top != nullptr && top->over()) ||
+               out.health() != Output::Health::good || tape_failed();
     }
 
     [[nodiscard]] bool tape_failed() const { return tape != nullptr && tape->failed(); }
@@ -201,6 +204,8 @@ struct Session {
         out.check_reader();
         if (tape != nullptr)
             turn_tape();
+        if (top != nullptr)
+            turn_top();
         return status;
     }
 
@@ -223,6 +228,20 @@ struct Session {
         if (options.command == Command::record)
             progress.show(fmt::format("{} records, {} bytes, {} lost", tape->records(),
                                       tape->bytes(), told.ring + told.missed));
+    }
+
+    void turn_top()
+    {
+        const auto wants = top->wants(now());
+        if (wants == Top::Wants::nothing)
+            return;
+        if (wants == Top::Wants::summary) // what the rate limit held back
+            tell(input::Totals{tracer.listener_totals(), {}, {}, now()});
+        player.for_each_connection([this](const Connection& c) { top->see(c); });
+        if (wants == Top::Wants::summary)
+            tell(input::Summarize{now(), false, {}});
+        else
+            top->end_look();
     }
 
     /// All connections are looked at, so not too often.
@@ -267,7 +286,8 @@ struct Session {
             if (reopen_asked.exchange(false))
                 if (const auto status = out.reopen(); !status)
                     say("{}", status.error().message());
-            if (summary_asked.exchange(false) || summary_is_due())
+            const bool asked = summary_asked.exchange(false) || summary_is_due();
+            if (asked && top == nullptr) // top has no place for it
                 summarize(false);
         }
         return Nothing{};
@@ -425,6 +445,9 @@ Result<Tracing> start_tracing(const Options& options, KernelProber& kernel)
 
 int run_live(const Options& options)
 {
+    if (options.view == Command::top)
+        if (const int refused = refuse_top(options); refused != 0)
+            return refused;
     if (const auto status = check_privileges(); !status)
         return fail(status.error());
     // Whether anybody reads standard output does not matter to record.
@@ -459,7 +482,12 @@ int run_live(const Options& options)
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     say("ready ({})", tracing->plan.title());
-    if (auto status = session.run(); !status)
+    if (session.top != nullptr)
+        session.top->enter();
+    const auto status = session.run();
+    if (session.top != nullptr)
+        session.top->leave();
+    if (!status)
         return fail(status.error());
     return session.finish();
 }

@@ -285,6 +285,19 @@ void add_record_options(CLI::App& app, Options& o, Raw& raw)
     add_run_options(app, o);
 }
 
+void add_top_options(CLI::App& app, Options& o, Raw& raw)
+{
+    app.add_flag("--once", o.once, "one picture as text after one interval, for scripts");
+    app.add_option("--interval", o.interval_s, "between two pictures (1)")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->type_name("SECS");
+    add_filter_options(app, o, raw);
+    add_hook_options(app, o, raw);
+    add_run_options(app, o);
+    for (const char* told_elsewhere : {"--summary", "--stuck"})
+        app.remove_option(app.get_option(told_elsewhere));
+}
+
 /// Options may come before or behind the name of the view.
 void add_replay_options(CLI::App& app, Options& o, Raw& raw)
 {
@@ -365,9 +378,9 @@ namespace {
 const std::map<std::string, Command>& commands()
 {
     static const std::map<std::string, Command> all{
-        {"trace", Command::trace},     {"life", Command::life},   {"doctor", Command::doctor},
-        {"sockets", Command::sockets}, {"check", Command::check}, {"record", Command::record},
-        {"replay", Command::replay},
+        {"trace", Command::trace},   {"life", Command::life},       {"doctor", Command::doctor},
+        {"top", Command::top},       {"sockets", Command::sockets}, {"check", Command::check},
+        {"record", Command::record}, {"replay", Command::replay},
     };
     return all;
 }
@@ -397,6 +410,9 @@ Parsed parse_arguments(int argc, const char* const* argv)
         add_live_options(*command, o, raw);
     add_kind_options(*trace, o);
     add_pairs_option(*life, o);
+    auto* top = app.add_subcommand(
+        "top", "full screen: listeners and their queues, states, rates, remotes, processes");
+    add_top_options(*top, o, raw);
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
     auto* replay =
@@ -425,7 +441,7 @@ Parsed parse_arguments(int argc, const char* const* argv)
     o.command = commands().at(command);
     const auto views = replay->get_subcommands();
     o.view = commands().at(views.empty() ? command : views[0]->get_name());
-    if (o.view != Command::life && o.view != Command::doctor)
+    if (o.view != Command::life && o.view != Command::doctor && o.view != Command::top)
         o.view = Command::trace;
     if (o.view == Command::doctor && o.count)
         return {{}, refuse("doctor prints at its end: --duration, not --count", command)};

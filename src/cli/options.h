@@ -12,7 +12,7 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, doctor, sockets, check, record, replay };
+enum class Command { trace, life, doctor, top, sockets, check, record, replay };
 
 /// --stuck where it is not given, in seconds. A doctor's visit is short.
 constexpr double stuck_s_of(Command c)
@@ -22,7 +22,7 @@ constexpr double stuck_s_of(Command c)
 
 struct Options {
     Command command = Command::trace;
-    Command view = Command::trace; ///< what prints: trace, life or doctor
+    Command view = Command::trace; ///< what prints: trace, life, doctor or top
     Filter filter;
     std::string cgroup_folder; ///< of filter.cgroup; "" = none
     Wish wish;
@@ -46,6 +46,8 @@ struct Options {
     std::optional<double>
         stuck_s; ///< (60; doctor: 10) in CLOSE_WAIT or FIN_WAIT2 for longer is told
     std::optional<double> summary_s; ///< a summary each so many seconds
+    bool once = false;               ///< top: one picture as text
+    double interval_s = 1;           ///< top: between two pictures
     std::string btf;
 };
 

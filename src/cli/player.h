@@ -122,6 +122,11 @@ public:
     bool play(const Input& i);
 
     [[nodiscard]] bool full() const { return limit_.reached(); }
+    template <class Visitor>
+    void for_each_connection(const Visitor& visit) const
+    {
+        correlator_.for_each_connection(visit);
+    }
     /// Of the last Summarize.
     [[nodiscard]] const event::Summary& summary() const { return summary_; }
 

@@ -43,6 +43,20 @@ void Histogram::add(std::uint64_t value)
     max_ = std::max(max_, value);
 }
 
+Histogram Histogram::since(const Histogram& earlier) const
+{
+    Histogram later = *this;
+    later.max_ = 0;
+    for (std::size_t i = 0; i < buckets_.size(); i++) {
+        if (i < earlier.buckets_.size())
+            later.buckets_[i] -= earlier.buckets_[i];
+        if (later.buckets_[i] != 0)
+            later.max_ = std::min(value_of(i), max_);
+    }
+    later.count_ = count_ - earlier.count_;
+    return later;
+}
+
 std::uint64_t Histogram::percentile(double percent) const
 {
     const auto rank =

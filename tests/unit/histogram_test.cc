@@ -111,5 +111,23 @@ TEST(histogram, takes_the_largest_number)
     EXPECT_GT(h.percentile(100), most - most / 64);
 }
 
+TEST(histogram, tells_what_came_later)
+{
+    Histogram all;
+    all.add(5'000);
+    all.add(20);
+    const Histogram earlier = all;
+    EXPECT_EQ(all.since(earlier).count(), 0U);
+    EXPECT_EQ(all.since(earlier).max(), 0U);
+    all.add(30);
+    all.add(40);
+    const Histogram later = all.since(earlier);
+    EXPECT_EQ(later.count(), 2U);
+    EXPECT_EQ(later.max(), 40U);
+    EXPECT_EQ(later.percentile(50), 30U);
+    EXPECT_EQ(later.percentile(99), 40U);
+    EXPECT_EQ(all.since({}).percentile(99), all.percentile(99));
+}
+
 } // namespace
 } // namespace tcpsaga::testing
