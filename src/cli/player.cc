@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "doctor.h"
+#include "report/report.h"
 
 namespace tcpsaga {
 namespace {
@@ -49,6 +50,8 @@ std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Outpu
     options.host_column = host_column;
     if (o.view == Command::doctor)
         return std::make_unique<Doctor>(out, options, o.json, from);
+    if (o.view == Command::report)
+        return std::make_unique<Report>(options, from);
     if (o.json)
         return make_json(out, options);
     return o.view == Command::life ? make_life(out, options) : make_trace(out, options);
