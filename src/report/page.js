@@ -45,7 +45,8 @@ function finding(f, host, index) {
         f.because ? make('p', { className: 'dim', textContent: `follows from ${f.because}: mend that first` }) : undefined,
         when ? make('p', { className: 'dim', textContent: when }) : undefined,
         list('counts', Object.entries(f.counts ?? {}).map(([name, n]) =>
-            make('li', {}, make('b', { textContent: count(n) }), ` ${name.replaceAll('_', ' ')}`))),
+            make('li', {}, make('b', { textContent: /_us(_|$)/.test(name) ? micros(n) : count(n) }), ' ',
+                name.replace(/_us(?=_|$)/, '').replaceAll('_', ' ')))),
         list('remedies', f.remedies?.map(remedy)),
         f.examples ? make('details', {}, make('summary', { textContent: plural(f.examples.length, 'example') }),
             make('ul', { className: 'examples' }, ...f.examples.map(e => example(e, host)))) : undefined);
