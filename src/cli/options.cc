@@ -365,8 +365,8 @@ namespace {
 const std::map<std::string, Command>& commands()
 {
     static const std::map<std::string, Command> all{
-        {"trace", Command::trace},     {"life", Command::life},   {"doctor", Command::doctor},
-        {"sockets", Command::sockets}, {"check", Command::check}, {"record", Command::record},
+        {"trace", Command::trace},     {"life", Command::life},     {"doctor", Command::doctor},
+        {"sockets", Command::sockets}, {"check", Command::check},   {"record", Command::record},
         {"replay", Command::replay},   {"report", Command::report},
     };
     return all;
@@ -398,7 +398,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
     add_kind_options(*trace, o);
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
-    auto* replay = app.add_subcommand("replay", "trace, life, doctor or report of recordings, without root");
+    auto* replay =
+        app.add_subcommand("replay", "trace, life, doctor or report of recordings, without root");
     add_replay_options(*replay, o, raw);
     auto* report = app.add_subcommand("report", "one self-contained HTML page of recordings");
     add_report_options(*report, o, raw);

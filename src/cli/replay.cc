@@ -107,8 +107,8 @@ private:
     void look_again(std::uint64_t ts_ns)
     {
         if (looks_again_)
-            player_.play(input::Stuck{
-                static_cast<std::uint64_t>(stuck_s_of(Command::doctor) * 1e9), ts_ns});
+            player_.play(input::Stuck{static_cast<std::uint64_t>(stuck_s_of(Command::doctor) * 1e9),
+                                      ts_ns});
     }
 
     std::string path_;

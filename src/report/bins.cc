@@ -8,8 +8,8 @@ namespace tcpsaga {
 namespace {
 
 /// Milliseconds. Each divides the next, so that whole bins can be joined.
-constexpr std::array<std::uint64_t, 11> widths{100,    500,     1'000,   5'000,     10'000,   30'000,
-                                               60'000, 300'000, 600'000, 1'800'000, 3'600'000};
+constexpr std::array<std::uint64_t, 11> widths{
+    100, 500, 1'000, 5'000, 10'000, 30'000, 60'000, 300'000, 600'000, 1'800'000, 3'600'000};
 
 std::uint64_t next_width(std::uint64_t width)
 {

@@ -33,7 +33,8 @@ inline constexpr std::size_t series_count =
 
 constexpr Series series_of(event::End e)
 {
-    return static_cast<Series>(static_cast<std::size_t>(Series::ends) + static_cast<std::size_t>(e));
+    return static_cast<Series>(static_cast<std::size_t>(Series::ends) +
+                               static_cast<std::size_t>(e));
 }
 
 /// Two to each doubling, from a microsecond to a minute; what is longer is in the last.
@@ -45,7 +46,10 @@ struct Bin {
     std::array<std::uint64_t, series_count> counts{};
     std::array<std::uint64_t, wait_rows> waits{}; ///< for accept(), by their length
 
-    [[nodiscard]] std::uint64_t of(Series s) const { return counts.at(static_cast<std::size_t>(s)); }
+    [[nodiscard]] std::uint64_t of(Series s) const
+    {
+        return counts.at(static_cast<std::size_t>(s));
+    }
 };
 
 /// Counts over time, in bins of one width that begin at multiples of it in UTC. When there are too

@@ -38,18 +38,21 @@ function example(e, host) {
 function finding(f, host, index) {
     const time = ts => clock(Date.parse(ts), host.zone_s);
     const when = f.last ? (f.first && f.first !== f.last ? `${time(f.first)} to ${time(f.last)}` : time(f.last)) : '';
+    const folded = (title, node) => make('details', {}, make('summary', { textContent: title }), node);
     const list = (name, items) => items?.length ? make('ul', { className: name }, ...items) : undefined;
     return make('article', { className: `finding ${f.because ? 'minor' : f.harm}` },
         make('h3', {}, make('span', { className: 'rank', textContent: `${index + 1}` }), ' ', f.what),
         make('p', {}, f.cause, ' ', make('span', { className: 'badge', textContent: f.sure })),
-        f.because ? make('p', { className: 'dim', textContent: `follows from ${f.because}: mend that first` }) : undefined,
-        when ? make('p', { className: 'dim', textContent: when }) : undefined,
+        f.because ? make('p', { className: 'dim', textContent: `follows from finding ${1 +
+            host.findings.findIndex(other => other.finding === f.because)}: mend that first` }) : undefined,
+        make('p', { className: 'dim', textContent: [when, process_text(f)].filter(Boolean).join(' · ') }),
         list('counts', Object.entries(f.counts ?? {}).map(([name, n]) =>
             make('li', {}, make('b', { textContent: /_us(_|$)/.test(name) ? micros(n) : count(n) }), ' ',
                 name.replace(/_us(?=_|$)/, '').replaceAll('_', ' ')))),
-        list('remedies', f.remedies?.map(remedy)),
-        f.examples ? make('details', {}, make('summary', { textContent: plural(f.examples.length, 'example') }),
-            make('ul', { className: 'examples' }, ...f.examples.map(e => example(e, host)))) : undefined);
+        f.because && f.remedies ? folded('by itself', list('remedies', f.remedies.map(remedy))) :
+            list('remedies', f.remedies?.map(remedy)),
+        f.examples ? folded(plural(f.examples.length, 'example'), list('examples', f.examples.map(e => example(e, host)))) :
+            undefined);
 }
 
 function findings(host) {
@@ -109,7 +112,7 @@ function show(index) {
     });
     resize.disconnect();
     document.getElementById('main').replaceChildren(
-        ...[warnings(host), findings(host), section('In all', tiles(host)),
+        ...[warnings(host), findings(host), section('Totals', tiles(host)),
             make('section', {}, make('h2', { textContent: 'Over time' }), make('div', { className: 'charts' }, ...charts)),
             host.listeners.length ? section('Listeners', listener_table(host)) : undefined,
             host.connections.length ? section('Worst connections', make('p', { className: 'dim', textContent:

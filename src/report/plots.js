@@ -13,7 +13,7 @@ const per_second = (time, values) => values.map(v => v * 1000 / time.width_ms);
 const closed = values => [...values, values.at(-1)];
 
 function time_labels(_, splits, __, ___, step) {
-    const [from, to] = step >= 86400 ? [5, 10] : step >= 60 ? [11, 16] : step >= 1 ? [11, 19] : [14, 23];
+    const [from, to] = step >= 86400 ? [5, 10] : step >= 60 ? [11, 16] : step >= 1 ? [11, 19] : [11, step >= 0.1 ? 21 : 23];
     return splits.map(s => stamp(Math.round(s * 1000), 0).slice(from, to));
 }
 
@@ -26,7 +26,7 @@ function frame(node, axes, more) {
         tzDate: s => uPlot.tzDate(new Date(s * 1000), 'Etc/UTC'),
         padding: [8, 8, 0, 0],
         cursor: { sync: { key: 'time', setSeries: false }, points: { size: 6 } },
-        axes: [{ ...line, values: time_labels, space: 80 }, { ...line, size: 54, ...axes }],
+        axes: [{ ...line, values: time_labels, space: 90, size: 36 }, { ...line, size: 54, ...axes }],
         ...more,
     };
 }
@@ -45,8 +45,8 @@ function line_plot(node, host, { lines, stacked, rate = true, fill }) {
     const series = lines.map((l, s) => ({
         label: l.label,
         stroke: colour(l.colour),
-        width: 1.5,
-        fill: stacked || fill ? colour(l.colour) + (stacked ? 'cc' : '33') : undefined,
+        width: stacked ? 0 : 1.5,
+        fill: stacked ? colour(l.colour) : fill ? colour(l.colour) + '33' : undefined,
         paths: stepped,
         points: { show: false },
         value: (_, v, __, i) => v == null || i == null ? '' : compact(closed(values[s])[i]),
@@ -87,10 +87,11 @@ function heat_plot(node, host) {
     const { time } = host;
     const columns = columns_of(time);
     const rows = columns.flatMap(c => c.cells.map(([row]) => row));
-    const [low, high] = [Math.min(...rows.slice(0, 1), ...new Set(rows)), Math.max(...new Set(rows)) + 1];
-    const most = Math.max(...new Set(columns.flatMap(c => c.cells.map(([, n]) => n))));
+    const largest = list => list.reduce((a, b) => Math.max(a, b));
+    const [low, high] = [-largest(rows.map(r => -r)), largest(rows) + 1];
+    const most = largest(columns.flatMap(c => c.cells.map(([, n]) => n)));
     const shade = colour('c1');
-    const line = (label, percent, name) => ({ label, stroke: colour(name), width: 1.5,
+    const line = (label, name) => ({ label, stroke: colour(name), width: 1.5,
         paths: uPlot.paths.stepped({ align: 1 }), points: { show: false },
         value: (_, row) => row == null ? '' : `≈ ${micros(row_micros(row))}` });
     const opts = frame(node, {
@@ -102,7 +103,7 @@ function heat_plot(node, host) {
         series: [{ label: 'time', value: clock_value },
             { label: 'accepts', scale: 'n', paths: () => null, points: { show: false },
                 stroke: shade, value: (_, n) => n == null ? '' : count(n) },
-            line('p50', 50, 'c3'), line('p99', 99, 'c4')],
+            line('p50', 'c3'), line('p99', 'c4')],
         hooks: { drawAxes: [u => draw_cells(u, columns, time, host.zone_s, most, shade)] },
     });
     return new uPlot(opts, [edges(time, host.zone_s), closed(columns.map(c => c.n)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
-/* What the page of docs/report.md shows of one recording: the stream, condensed to a JSON object. */
+/* What the page of docs/report.md shows of one recording: the stream, condensed to a JSON object.
+ */
 #include <string>
 #include <vector>
 

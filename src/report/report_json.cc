@@ -18,9 +18,9 @@ constexpr std::size_t most_listeners = 200;
 constexpr std::size_t most_audit_rows = 300;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Series::ends)> series_names{
-    "opened",       "arrived",       "accepted", "closed",    "accept_queue",
-    "syn_queue",    "accept_error",  "connect_error", "re_syn", "re_synack",
-    "re_data",      "re_fin",        "time_wait_in", "time_wait_out"};
+    "opened",    "arrived",      "accepted",      "closed",       "accept_queue",
+    "syn_queue", "accept_error", "connect_error", "re_syn",       "re_synack",
+    "re_data",   "re_fin",       "time_wait_in",  "time_wait_out"};
 
 std::string name_of_series(std::size_t i)
 {

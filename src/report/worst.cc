@@ -10,9 +10,15 @@ namespace {
 Life life_of(const Event& e, const event::Close& close)
 {
     const Connection& c = *e.conn;
-    Life life{e.ts_ns, c.id,  c.tuple, c.role,
-              c.closed_by, c.seen_start, c.owner.known() ? c.owner : e.actor,
-              close, std::string(close.why)};
+    Life life{e.ts_ns,
+              c.id,
+              c.tuple,
+              c.role,
+              c.closed_by,
+              c.seen_start,
+              c.owner.known() ? c.owner : e.actor,
+              close,
+              std::string(close.why)};
     life.close.why = {};
     return life;
 }

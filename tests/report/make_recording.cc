@@ -44,7 +44,8 @@ void faults(RecordingWriter& to)
     put(to, 500ms, listener().listen(128).by(evil));
     for (std::uint16_t n = 0; n < 30; n++) {
         const Nanos t = 510ms + n * 10ms;
-        const Socket c = client().id(100U + n).local("10.0.0.1", static_cast<std::uint16_t>(50000 + n));
+        const Socket c =
+            client().id(100U + n).local("10.0.0.1", static_cast<std::uint16_t>(50000 + n));
         put(to, t, c.connect().by(evil));
         put(to, t + 1ms, c.retransmit(TS_RE_SYN, 1, State::syn_sent));
         put(to, t + 2ms, c.state(State::syn_sent, State::close).error(ECONNREFUSED));
@@ -65,7 +66,8 @@ public:
         std::memcpy(buffer_.data(), &head, sizeof(head));
         if (head.kind == TS_BIRTH) {
             const __u64 synack_ns = head.ts_ns - 50'000;
-            std::memcpy(reinterpret_cast<std::byte*>(buffer_.data()) + offsetof(ts_birth, synack_ns),
+            std::memcpy(reinterpret_cast<std::byte*>(buffer_.data()) +
+                            offsetof(ts_birth, synack_ns),
                         &synack_ns, sizeof(synack_ns));
         }
         to_.write(input::Record{std::as_bytes(std::span(buffer_)).first(bytes.size())});
