@@ -9,4 +9,4 @@ recording=${1-build/docs/shop.tsr}
 [ $# -gt 0 ] || scripts/vm.py --timeout 400 6.12 -- scripts/docs_load.py build/tcpsaga "$recording"
 build/tcpsaga report "$recording" -o build/docs/report.html
 export TCPSAGA_NPM=$PWD/build/tests/report/npm
-node scripts/docs_report.mjs build/docs/report.html docs/report.png 1280 1560 light
+node scripts/docs_report.mjs build/docs/report.html docs/report.png

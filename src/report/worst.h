@@ -38,7 +38,7 @@ public:
 private:
     /// A heap whose front is the first to go.
     struct Top {
-        std::size_t most;
+        std::size_t most = 0;
         std::vector<std::pair<std::uint64_t, Life>> heap{};
     };
     static void offer(Top& top, std::uint64_t rank, const Event& e, const event::Close& close);

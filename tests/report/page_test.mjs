@@ -72,6 +72,23 @@ test('plots have what the recording has', async () => {
     assert.equal(await page.evaluate(() => hosts[0].time.time_wait.at(-1)), left);
 });
 
+test('the legend tells what is under the cursor', async () => {
+    const { page } = await open(browser, html);
+    const bin = await page.evaluate(() => {
+        const { top } = plots.rates.over.getBoundingClientRect();
+        scrollTo(0, top - 100);
+        return Math.floor(hosts[0].time.n / 2);
+    });
+    const over = page.locator('#plot-rates .u-over');
+    const box = await over.boundingBox();
+    const x = await page.evaluate(i => plots.rates.valToPos(plots.rates.data[0][i], 'x'), bin);
+    await page.mouse.move(box.x + x, box.y + 50);
+    const want = await page.evaluate(i => compact(hosts[0].time.series.closed[i] * 1000 / hosts[0].time.width_ms), bin);
+    await page.waitForFunction(text => document.querySelector('#plot-rates .u-series:last-child .u-value').textContent === text,
+        want, { polling: 50 });
+    assert.notEqual(await page.locator('#plot-waits .u-series .u-value').first().innerText(), ''); // they move together
+});
+
 test('a header sorts its column, and back', async () => {
     const { page } = await open(browser, html);
     const head = page.locator('#connections th', { hasText: 'lasted' });
@@ -127,9 +144,9 @@ test('two hosts are two tabs', async () => {
     assert.deepEqual(errors, []);
 });
 
-test('many connections are no large file', async () => {
+test('a million connections are no large file', async () => {
     const [large, page] = [join(folder, 'large.tsr'), join(folder, 'large.html')];
-    execFileSync(make_recording, [large, process.env.TCPSAGA_CONNECTIONS ?? '100000', '3600']);
+    execFileSync(make_recording, [large, '1000000', '3600']);
     run('report', large, '-o', page);
     const { size } = statSync(page);
     console.log(`${size} bytes`);

@@ -5,9 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "cli/replay.h"
 #include "rendering.h"
 #include "report/page.h"
 #include "scene.h"
@@ -243,6 +246,79 @@ TEST(report, has_the_doctors_findings)
     EXPECT_EQ(j["findings"][0]["finding"], "refused");
     EXPECT_EQ(j["findings"][0]["n"], 3);
     EXPECT_EQ(j["end_ms"], utc_ms + 1000);
+}
+
+// ---- as a command -------------------------------------------------------------------------------
+
+struct Ran {
+    int exit_code;
+    std::string err;
+};
+
+Ran run_report(const std::vector<std::string>& files, const std::string& output, bool in_json)
+{
+    Options o;
+    o.command = Command::replay;
+    o.view = Command::report;
+    o.files = files;
+    o.output = output;
+    o.json = in_json;
+    ::testing::internal::CaptureStderr();
+    const int code = run_replay(o);
+    return {code, ::testing::internal::GetCapturedStderr()};
+}
+
+/// A connection's end; whole, or without its last two bytes.
+std::string a_recording(const TempDir& dir, bool whole = true)
+{
+    const std::string path = dir.file(whole ? "whole.tsr" : "cut.tsr");
+    {
+        const auto tape = begun(path, a_plain_origin());
+        put(*tape, 1ms, client().connect().by(curl));
+        put(*tape, 2ms, client().state(State::syn_sent, State::close).error(ECONNREFUSED));
+        tape->write(input::Summarize{3'000'000, true, {}});
+        tape->end();
+    }
+    if (!whole)
+        std::filesystem::resize_file(path, std::filesystem::file_size(path) - 2);
+    return path;
+}
+
+TEST(report_command, replaces_the_page_that_is_there)
+{
+    const TempDir dir;
+    const std::string page = dir.file("page.html");
+    std::ofstream(page) << std::string(1'000'000, 'x');
+    const Ran ran = run_report({a_recording(dir)}, page, false);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err; // though something is found
+    EXPECT_THAT(read_file(page), ::testing::StartsWith("<!doctype html>"));
+    EXPECT_THAT(read_file(page), ::testing::EndsWith("</html>\n\n"));
+    EXPECT_THAT(ran.err, HasSubstr("closed by refused 1"));
+}
+
+TEST(report_command, does_not_write_over_the_recording)
+{
+    const TempDir dir;
+    const std::string path = a_recording(dir);
+    const std::string before = read_file(path);
+    const Ran ran = run_report({path}, dir.file("./whole.tsr"), false);
+    EXPECT_EQ(ran.exit_code, 2);
+    EXPECT_THAT(ran.err, HasSubstr("whole.tsr; it is the recording"));
+    EXPECT_EQ(read_file(path), before);
+}
+
+TEST(report_command, tells_of_damage)
+{
+    const TempDir dir;
+    const std::string out = dir.file("out.json");
+    EXPECT_EQ(run_report({a_recording(dir, false), a_recording(dir)}, out, true).exit_code, 1);
+    const auto lines = lines_of(read_file(out));
+    ASSERT_THAT(lines, SizeIs(2));
+    const json cut = json::parse(lines[0]);
+    EXPECT_EQ(cut["file"], "cut.tsr");
+    EXPECT_THAT(cut["damage"], SizeIs(1));
+    EXPECT_EQ(cut["totals"]["ends"]["refused"], 1);
+    EXPECT_EQ(json::parse(lines[1])["damage"], json::array());
 }
 
 // ---- the page -----------------------------------------------------------------------------------
