@@ -48,7 +48,7 @@ void faults(RecordingWriter& to)
             client().id(100U + n).local("10.0.0.1", static_cast<std::uint16_t>(50000 + n));
         put(to, t, c.connect().by(evil));
         put(to, t + 1ms, c.retransmit(TS_RE_SYN, 1, State::syn_sent));
-        put(to, t + 2ms, c.state(State::syn_sent, State::close).error(ECONNREFUSED));
+        put(to, t + 2ms, c.state(State::syn_sent, State::close).error(ECONNREFUSED).retransmits(1));
         put(to, t + 3ms, packet.overflow(TS_ACK_DROP, n + 1U));
     }
 }
