@@ -11,9 +11,12 @@ build=(
 test=(
     libgtest-dev libgmock-dev
     clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
+    chromium fonts-liberation # the report's page
     liburing-dev curl nginx wrk tmux python3 iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
+# Node from elsewhere than Debian brings an npm that Debian's conflicts with.
+{ command -v node && command -v npm; } >/dev/null || build+=(nodejs npm)
 bench=(
     libbenchmark-dev valgrind python3 bpftool
     libbpf-tools bpftrace bpfcc-tools # the peers

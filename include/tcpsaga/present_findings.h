@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
+#include <string>
 #include <vector>
 
 #include "tcpsaga/finding.h"
@@ -13,5 +14,8 @@ void print_findings_text(Output& out, const PresentOptions& options,
 /// One JSON object per finding (docs/doctor.md).
 void print_findings_json(Output& out, const PresentOptions& options,
                          const std::vector<Finding>& findings, const Evidence& evidence);
+/// The same objects as one JSON array.
+std::string findings_json(const PresentOptions& options, const std::vector<Finding>& findings,
+                          std::uint64_t ts_ns);
 
 } // namespace tcpsaga

@@ -310,7 +310,18 @@ void add_replay_options(CLI::App& app, Options& o, Raw& raw)
     app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
     app.add_subcommand("life", "a line per finished connection")->fallthrough();
     app.add_subcommand("doctor", "what was wrong, and what to do")->fallthrough();
+    app.add_subcommand("report", "a page with plots: see tcpsaga report")->fallthrough();
     app.require_subcommand(0, 1);
+}
+
+void add_report_options(CLI::App& app, Options& o, Raw& raw)
+{
+    app.add_option("FILE", o.files, "recordings; each host is a tab of the page")->required();
+    add_filter_options(app, o, raw);
+    app.remove_option(app.get_option("--cgroup")); // records do not tell
+    app.add_flag("--json", o.json, "what the page shows, as one JSON object a recording");
+    app.add_option("-o", o.output, "write to a file, mode 0600; one that is there is replaced")
+        ->type_name("FILE");
 }
 
 Status understand(Options& o, const Raw& raw)
@@ -341,7 +352,7 @@ Status understand(Options& o, const Raw& raw)
         return known.error();
     if (o.command == Command::replay) {
         if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
-            return Error{"life and doctor do not take", "--event and --state", 0,
+            return Error{"life, doctor and report do not take", "--event and --state", 0,
                          "are for replay FILE trace"};
         if (o.view != Command::life && o.pairs)
             return Error{"events are not told in pairs:", "--pairs", 0, "is for replay FILE life"};
@@ -380,7 +391,7 @@ const std::map<std::string, Command>& commands()
     static const std::map<std::string, Command> all{
         {"trace", Command::trace},   {"life", Command::life},       {"doctor", Command::doctor},
         {"top", Command::top},       {"sockets", Command::sockets}, {"check", Command::check},
-        {"record", Command::record}, {"replay", Command::replay},
+        {"record", Command::record}, {"replay", Command::replay},   {"report", Command::report},
     };
     return all;
 }
@@ -416,8 +427,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
     auto* replay =
-        app.add_subcommand("replay", "trace, life or doctor of recordings, without root");
+        app.add_subcommand("replay", "trace, life, doctor or report of recordings, without root");
     add_replay_options(*replay, o, raw);
+    auto* report = app.add_subcommand("report", "one self-contained HTML page of recordings");
+    add_report_options(*report, o, raw);
     auto* sockets = app.add_subcommand(
         "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");
     add_socket_options(*sockets, o, raw);
@@ -441,10 +454,15 @@ Parsed parse_arguments(int argc, const char* const* argv)
     o.command = commands().at(command);
     const auto views = replay->get_subcommands();
     o.view = commands().at(views.empty() ? command : views[0]->get_name());
-    if (o.view != Command::life && o.view != Command::doctor && o.view != Command::top)
+    if (o.command == Command::report)
+        o.command = Command::replay;
+    if (o.view != Command::life && o.view != Command::doctor && o.view != Command::top &&
+        o.view != Command::report)
         o.view = Command::trace;
     if (o.view == Command::doctor && o.count)
         return {{}, refuse("doctor prints at its end: --duration, not --count", command)};
+    if (o.view == Command::report && o.count)
+        return {{}, refuse("a report has no lines to --count", command)};
     if (o.command == Command::doctor && !o.duration_s)
         o.duration_s = 30;
     if (const auto status = understand(o, raw); !status)

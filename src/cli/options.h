@@ -12,17 +12,17 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, doctor, top, sockets, check, record, replay };
+enum class Command { trace, life, doctor, top, report, sockets, check, record, replay };
 
-/// --stuck where it is not given, in seconds. A doctor's visit is short.
+/// --stuck where it is not given, in seconds. A doctor's visit is short; a report has its findings.
 constexpr double stuck_s_of(Command c)
 {
-    return c == Command::doctor ? 10 : 60;
+    return c == Command::doctor || c == Command::report ? 10 : 60;
 }
 
 struct Options {
     Command command = Command::trace;
-    Command view = Command::trace; ///< what prints: trace, life, doctor or top
+    Command view = Command::trace; ///< what prints: trace, life, doctor, top or report
     Filter filter;
     std::string cgroup_folder; ///< of filter.cgroup; "" = none
     Wish wish;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "doctor.h"
+#include "report/report.h"
 #include "top.h"
 
 namespace tcpsaga {
@@ -51,6 +52,8 @@ std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Outpu
     options.host_column = host_column;
     if (o.view == Command::doctor)
         return std::make_unique<Doctor>(out, options, o.json, from);
+    if (o.view == Command::report)
+        return std::make_unique<Report>(options, from);
     if (o.view == Command::top)
         return std::make_unique<Top>(o, from, out);
     auto presenter = o.json                    ? make_json(out, options)

@@ -11,6 +11,7 @@
 #include "open_output.h"
 #include "player.h"
 #include "progress.h"
+#include "report.h"
 #include "say.h"
 #include "summary_text.h"
 #include "tcpsaga/recording.h"
@@ -38,7 +39,8 @@ public:
           origin_(asked_of(reader_->origin(), o.filter)),
           presenter_(make_presenter(o, origin_, out, header, host_column, &whereabouts_)),
           player_(origin_, *presenter_, out, o.count, {}, &whereabouts_), json_(o.json),
-          looks_again_(o.view == Command::doctor && origin_.command != "doctor")
+          looks_again_((o.view == Command::doctor || o.view == Command::report) &&
+                       origin_.command != "doctor")
     {
     }
     ~Reel() = default;
@@ -83,6 +85,11 @@ public:
     [[nodiscard]] const RecordingReader& reader() const { return *reader_; }
     [[nodiscard]] const Origin& origin() const { return origin_; }
 
+    /// Of a report, after the end.
+    [[nodiscard]] std::string report() const
+    {
+        return report_of(*presenter_, path_, reader_->damage());
+    }
     [[nodiscard]] int exit_code() const { return exit_code_of(*presenter_); }
 
     /// False: it was broken.
@@ -192,6 +199,10 @@ open_all(const std::vector<std::string>& paths)
 int run_replay(const Options& options)
 {
     signal(SIGPIPE, SIG_IGN); // write() tells
+    if (const auto status = check_output(options); !status) {
+        fail(status.error());
+        return 2;
+    }
     auto readers = open_all(options.files);
     bool sound = readers.size() == options.files.size();
     if (readers.empty())
@@ -211,6 +222,12 @@ int run_replay(const Options& options)
     play(reels, **out, meter);
     for (const auto& reel : reels)
         reel->end();
+    if (options.view == Command::report) {
+        std::vector<std::string> data;
+        std::ranges::transform(reels, std::back_inserter(data),
+                               [](const auto& reel) { return reel->report(); });
+        print_report(**out, options, data);
+    }
     (*out)->flush();
     meter.clear();
     if ((*out)->health() == Output::Health::closed)

@@ -4,7 +4,7 @@
 
 namespace tcpsaga {
 
-/// Runs trace or life on recordings; the exit code. 1: one is broken, after all that could be read
+/// Runs trace, life, doctor or report on recordings; the exit code. 1: one is broken, after all that could be read
 /// of it was printed.
 int run_replay(const Options& options);
 

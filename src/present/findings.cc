@@ -9,13 +9,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string visible(std::string_view text)
-{
-    fmt::memory_buffer b;
-    append_visible(b, text);
-    return fmt::to_string(b);
-}
-
 std::string rfc3339(std::uint64_t ts_ns, const PresentOptions& o)
 {
     fmt::memory_buffer b;
@@ -194,6 +187,15 @@ void print_findings_json(Output& out, const PresentOptions& options,
         out.buffer().push_back('\n');
         out.line_done();
     }
+}
+
+std::string findings_json(const PresentOptions& options, const std::vector<Finding>& findings,
+                          std::uint64_t ts_ns)
+{
+    ordered_json all = ordered_json::array();
+    for (const Finding& f : findings)
+        all.push_back(to_json(f, options, ts_ns));
+    return all.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 } // namespace tcpsaga

@@ -112,6 +112,13 @@ TEST(arguments, of_replay_name_files_and_a_view)
     EXPECT_TRUE(o.json);
     EXPECT_EQ(o.count, 3U);
     EXPECT_THAT(o.filter.ports, ElementsAre(80));
+    o = options({"report", "a", "b", "--port", "80", "-o", "page"});
+    EXPECT_EQ(o.command, Command::replay);
+    EXPECT_EQ(o.view, Command::report);
+    EXPECT_THAT(o.files, ElementsAre("a", "b"));
+    EXPECT_EQ(o.output, "page");
+    EXPECT_THAT(o.filter.ports, ElementsAre(80));
+    EXPECT_EQ(options({"replay", "a", "report"}).view, Command::report);
     o = options({"replay", "a", "trace", "--event", "drop", "-o", "lines"});
     EXPECT_EQ(o.view, Command::trace);
     EXPECT_THAT(o.kinds, ElementsAre("drop"));
@@ -406,7 +413,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"replay", "a", "--cgroup", "/"}, "--cgroup"},
         Wrong{{"replay", "a", "--port", "0"}, "--port"},
         Wrong{{"replay", "a", "life", "--event", "close"}, "--event"},
-        Wrong{{"replay", "a", "life", "--state", "CLOSE"}, "--state"}));
+        Wrong{{"replay", "a", "life", "--state", "CLOSE"}, "--state"},
+        Wrong{{"replay", "a", "report", "--event", "close"}, "--event"},
+        Wrong{{"replay", "a", "report", "--count", "1"}, "--count"}, Wrong{{"report"}, "FILE"},
+        Wrong{{"report", "a", "--count", "1"}, "--count"},
+        Wrong{{"report", "a", "--cgroup", "/"}, "--cgroup"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {
