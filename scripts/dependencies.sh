@@ -8,7 +8,7 @@ build=(
     linux-libc-dev
 )
 test=(
-    libgtest-dev libgmock-dev
+    libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema
     clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
     liburing-dev curl nginx wrk python3 iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
