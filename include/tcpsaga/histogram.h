@@ -10,8 +10,12 @@ namespace tcpsaga {
 class Histogram {
 public:
     void add(std::uint64_t value);
+    void add(const Histogram& other);
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] std::uint64_t sum() const { return sum_; } ///< of all values, exact
+    /// How many values are below 2^bit; exact.
+    [[nodiscard]] std::uint64_t below_power_of_two(unsigned bit) const;
     [[nodiscard]] std::uint64_t max() const { return max_; }
     /// The value that `percent` of all are at or below; 0 when empty.
     [[nodiscard]] std::uint64_t percentile(double percent) const;
@@ -19,6 +23,7 @@ public:
 private:
     std::vector<std::uint64_t> buckets_;
     std::uint64_t count_ = 0;
+    std::uint64_t sum_ = 0;
     std::uint64_t max_ = 0;
 };
 

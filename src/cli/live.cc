@@ -12,11 +12,13 @@
 #include <functional>
 #include <set>
 
+#include "exporter.h"
 #include "say.h"
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
+#include "tcpsaga/metrics.h"
 #include "tcpsaga/port_use.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/snapshot.h"
@@ -30,6 +32,7 @@ constexpr int poll_ms = 50;
 constexpr int idle_poll_ms = 200;
 constexpr int unexplained_code = 4;
 constexpr std::uint64_t listener_poll_ms = 200;
+constexpr std::chrono::seconds last_patience{2}; // with a reader that takes nothing
 
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
 std::atomic<bool> stop_asked;
@@ -216,12 +219,16 @@ struct Session {
     const KernelProber& kernel;
     CounterReading at_start;
     Output& out;
+    Exporter* exporter; // null: no metrics
     std::unique_ptr<Sink> presenter = make_presenter(options, out);
     KernelSymbols symbols{};
     Limit limit{*presenter, out, options.count};
     PortCounter port_counter{limit};
-    Correlator correlator{correlator_config(), port_counter};
+    Metrics metrics{port_counter};
+    Correlator correlator{correlator_config(),
+                          exporter != nullptr ? static_cast<Sink&>(metrics) : port_counter};
     KernelLosses told{};
+    std::uint64_t told_dropped = 0;                  // lines
     bool misses_uncounted = !tracer.counts_misses(); // asked while attached
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
@@ -270,6 +277,8 @@ struct Session {
         tell_losses(timeout_ms == 0);
         out.flush();
         out.check_reader();
+        if (const std::string news = out.take_news(); !news.empty())
+            say("{}", news);
         return status;
     }
 
@@ -306,6 +315,11 @@ struct Session {
         correlator.lost(lost.missed - told.missed, event::LostWhere::missed, ts);
         correlator.tell_evictions(ts);
         told = lost;
+        if (out.health() == Output::Health::good && out.has_room()) {
+            const std::uint64_t dropped = out.lines_lost();
+            correlator.lost(dropped - told_dropped, event::LostWhere::output, ts);
+            told_dropped = dropped;
+        }
     }
 
     Status run()
@@ -324,6 +338,8 @@ struct Session {
                     say("{}", status.error().message());
             if (summary_asked.exchange(false) || summary_is_due())
                 tell_summary(summarize(false), plan);
+            if (exporter != nullptr && exporter->asked())
+                exporter->publish(metrics.collect(reckon(false), tracer.take_ring_fill()));
         }
         return Nothing{};
     }
@@ -357,9 +373,22 @@ struct Session {
         polled_at = ts;
     }
 
-    /// All counts so far beside the kernel's, as an event and as the result. At the end the
-    /// hooks are taken away between the two readings of the kernel's counters.
+    /// All counts so far, as an event and as the result.
     event::Summary summarize(bool final)
+    {
+        event::Summary s = reckon(final);
+        presenter->on_event({now(), nullptr, {}, s});
+        if (final)
+            out.drain(last_patience);
+        else
+            out.flush();
+        s.lost_output = out.lines_lost(); // with what that flush lost
+        return s;
+    }
+
+    /// All counts so far beside the kernel's. At the end the hooks are taken away between the two
+    /// readings of the kernel's counters.
+    event::Summary reckon(bool final)
     {
         CounterReading end{read_all_counters(options.filter.netns), {}};
         if (final)
@@ -374,11 +403,8 @@ struct Session {
         end.after = read_all_counters(options.filter.netns);
         event::Summary s = correlator.summary();
         s.final = final;
-        s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost()));
+        s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost() - s.lost_output));
         s.lost_output = out.lines_lost();
-        presenter->on_event({now(), nullptr, {}, s});
-        out.flush();
-        s.lost_output = out.lines_lost(); // with what that flush lost
         return s;
     }
 
@@ -428,6 +454,12 @@ struct Session {
         return options.strict_audit && bad ? unexplained_code : 0;
     }
 };
+
+/// Null where no metrics are asked for.
+Result<std::unique_ptr<Exporter>> open_exporter(const std::string& address)
+{
+    return address.empty() ? std::unique_ptr<Exporter>() : Exporter::open(address);
+}
 
 Result<std::unique_ptr<Output>> open_output(const std::string& path)
 {
@@ -493,6 +525,10 @@ int run_live(const Options& options)
     auto out = open_output(options.output);
     if (!out)
         return fail(out.error());
+    (*out)->never_wait();
+    const auto exporter = open_exporter(options.metrics);
+    if (!exporter)
+        return fail(exporter.error());
     catch_signals();
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
@@ -505,11 +541,14 @@ int run_live(const Options& options)
     if (!tracing)
         return fail(tracing.error());
     counters.after = read_all_counters(options.filter.netns);
-    Session session{options, tracing->plan, *tracing->tracer, kernel, std::move(counters), **out};
+    Session session{options, tracing->plan,  *tracing->tracer, kernel, std::move(counters),
+                    **out,   exporter->get()};
     if (options.snapshot)
         session.adopt_sockets();
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
+    if (*exporter)
+        say("metrics on {}", (*exporter)->url());
     say("ready ({})", tracing->plan.title());
     if (auto status = session.run(); !status)
         return fail(status.error());

@@ -13,6 +13,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "exporter.h"
+#include "tcpsaga/output.h"
+
 namespace tcpsaga {
 namespace {
 
@@ -149,8 +152,10 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
     add_filter_options(app, o, raw);
     add_hook_options(app, o, raw);
     app.add_flag("--json", o.json, "one JSON object a line");
-    app.add_option("-o", o.output, "write to a file, mode 0600; opened again on SIGHUP")
-        ->type_name("FILE");
+    app.add_option("-o", o.output,
+                   "write to a file (mode 0600, opened again on SIGHUP), or to a stream socket: "
+                   "unix:PATH, tcp:HOST:PORT")
+        ->type_name("WHERE");
     app.add_option("--duration", o.duration_s, "stop after so many seconds")
         ->check(positive)
         ->type_name("SECS");
@@ -178,6 +183,8 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
                    "a summary with its audit every so many seconds, as on SIGUSR1 and at the end")
         ->check(positive)
         ->type_name("SECS");
+    app.add_option("--metrics", o.metrics, "serve metrics for Prometheus there; PORT: on loopback")
+        ->type_name("ADDR:PORT");
     app.add_flag_callback(
         "--no-snapshot", [&o] { o.snapshot = false; },
         "do not look for what is there at the start");
@@ -261,6 +268,14 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
+    if (const auto status = Output::check(o.output); !status)
+        return status;
+    if (!o.metrics.empty()) {
+        const auto address = metrics_address(o.metrics);
+        if (!address)
+            return address.error();
+        o.metrics = *address;
+    }
     if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
         return Error{"nothing is told of", "--event drop", 0, "add --drops"};
     return check(o.filter);

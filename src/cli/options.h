@@ -23,6 +23,7 @@ struct Options {
     std::vector<SocketKey> by; ///< sockets: count instead
     bool info = false;         ///< sockets: with bytes, rtt and retransmits
     std::string output;        ///< "" = standard output
+    std::string metrics;       ///< ADDR:PORT to serve metrics on; "" = none
     std::vector<std::string> kinds, states;
     std::optional<double> duration_s;
     std::optional<std::uint64_t> count;
