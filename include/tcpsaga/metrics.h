@@ -38,6 +38,7 @@ private:
     using PerListener = std::map<Turned, std::uint64_t>;
     struct Listener;
 
+    PerListener& overflows_of(std::uint64_t listener);
     Labels labels_of(const event::ListenerSummary& s);
     std::map<Labels, Listener> gather(const event::Summary& s);
 

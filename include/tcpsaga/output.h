@@ -24,7 +24,7 @@ public:
     /// Standard output; not closed at the end.
     Output();
     /// "unix:PATH" and "tcp:HOST:PORT" connect to a stream socket; else creates the file with
-    /// mode 0600, or appends to it.
+    /// mode 0600, or appends to it. A FIFO must have its reader.
     static Result<std::unique_ptr<Output>> open(const std::string& where);
     /// An Error where `where` is no path and no socket either.
     static Status check(const std::string& where);
@@ -40,6 +40,11 @@ public:
     fmt::memory_buffer& buffer() { return buffer_; }
     void line_done();
     void flush();
+    /// Something waits, and may be written as soon as the reader takes some.
+    [[nodiscard]] bool is_behind() const { return !waits_ && fd_ >= 0 && waiting() > 0; }
+    /// While it is: writes as the reader takes it, until `fd` is readable, a signal comes or the
+    /// time is over.
+    void catch_up(int fd, std::chrono::milliseconds most);
     /// The last flush: waits as long for the reader. What is left then is lost.
     void drain(std::chrono::milliseconds most);
     /// Opens the same path again, for a log that was moved away. Keeps the old file on error.

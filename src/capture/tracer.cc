@@ -333,6 +333,11 @@ Status Tracer::poll(int timeout_ms, const OnRecord& on_record)
     return Nothing{};
 }
 
+int Tracer::ring_fd() const
+{
+    return ring_buffer__epoll_fd(impl_->ring.get());
+}
+
 double Tracer::take_ring_fill()
 {
     return static_cast<double>(std::exchange(impl_->most_filled, 0)) /

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <future>
 #include <optional>
 
 namespace tcpsaga {
@@ -72,6 +73,15 @@ int error_of_listening(const Bind& b)
     return err;
 }
 
+void call(const Bind& b)
+{
+    const int fd = socket(b.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    static_cast<void>(connect(fd, reinterpret_cast<const sockaddr*>(&b.address), b.size));
+    close(fd);
+}
+
 /// Signals are the main thread's: threads that begin while this lives have them blocked.
 class SignalsBlocked {
 public:
@@ -125,12 +135,23 @@ Result<std::unique_ptr<Exporter>> Exporter::open(const std::string& address)
 Exporter::~Exporter()
 {
     mailbox_->close();
+    // civetweb looks whether it shall end when somebody calls, else every 2 s: so call.
+    const auto here = parse(fmt::format("{}:{}", address_, port()));
+    auto end = std::async(std::launch::async, [this] { server_.reset(); });
+    while (end.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready)
+        if (here)
+            call(*here);
+}
+
+int Exporter::port() const
+{
+    const auto ports = server_ ? server_->GetListeningPorts() : std::vector<int>();
+    return ports.empty() ? 0 : ports.front();
 }
 
 std::string Exporter::url() const
 {
-    const auto ports = server_->GetListeningPorts();
-    return fmt::format("http://{}:{}/metrics", address_, ports.empty() ? 0 : ports.front());
+    return fmt::format("http://{}:{}/metrics", address_, port());
 }
 
 std::vector<prometheus::MetricFamily> Exporter::Mailbox::Collect() const

@@ -54,6 +54,7 @@ private:
     };
 
     Exporter() = default;
+    [[nodiscard]] int port() const;
 
     std::string address_; // without its port
     std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();

@@ -144,19 +144,24 @@ struct Session {
 
     Status turn(int timeout_ms)
     {
+        const bool at_once = timeout_ms == 0;
         const std::uint64_t before = records;
         const Tracer::OnRecord on_record = [this](std::span<const std::byte> bytes) {
             records++;
             tell(input::Record{bytes});
             return !player.full() && out.health() == Output::Health::good && !tape_failed();
         };
+        if (timeout_ms > 0 && out.is_behind()) {
+            out.catch_up(tracer.ring_fd(), std::chrono::milliseconds(timeout_ms));
+            timeout_ms = 0;
+        }
         auto status = tracer.poll(timeout_ms, on_record);
         tell(input::HeldBack{now()});
         poll_listeners(false);
         tell_stuck();
         if (records != before)
             last_record = now();
-        tell_losses(timeout_ms == 0);
+        tell_losses(at_once);
         out.flush();
         out.check_reader();
         if (const std::string news = out.take_news(); !news.empty())

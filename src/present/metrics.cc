@@ -126,8 +126,16 @@ void Metrics::on_event(const Event& e)
     else if (const auto* again = std::get_if<event::Retransmit>(&e.what))
         retransmits_.at(static_cast<std::size_t>(again->what)) += again->segments;
     else if (const auto* overflow = std::get_if<event::Overflow>(&e.what))
-        overflows_[e.conn->id][{overflow->queue, overflow->action}] += overflow->n;
+        overflows_of(e.conn->id)[{overflow->queue, overflow->action}] += overflow->n;
     next_.on_event(e);
+}
+
+/// Listeners that come and go share one when there are too many.
+Metrics::PerListener& Metrics::overflows_of(std::uint64_t listener)
+{
+    constexpr std::size_t most = 4096;
+    const bool room = overflows_.size() < most || overflows_.contains(listener);
+    return overflows_[room ? listener : 0];
 }
 
 Metrics::Labels Metrics::labels_of(const event::ListenerSummary& s)

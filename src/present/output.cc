@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -20,12 +21,15 @@ namespace tcpsaga {
 namespace {
 
 constexpr std::size_t write_size = std::size_t{128} << 10;
+constexpr std::size_t behind_size = std::size_t{16} << 10; // less than a pipe or socket takes
+constexpr int pipe_size = 1 << 20;                         // what anybody may have
 constexpr auto retry_after = std::chrono::seconds(1);
 constexpr auto first_patience = std::chrono::seconds(5);
 
+/// Does not wait for who reads a FIFO, neither here nor when it is written to: the file is our own.
 int open_for_append(const std::string& path)
 {
-    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
 }
 
 bool is_kind(int fd, mode_t kind)
@@ -67,6 +71,8 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& where)
         return out;
     }
     const int fd = open_for_append(where);
+    if (fd < 0 && errno == ENXIO)
+        return Error{"nobody reads", where, 0, "start its reader first"}; // a FIFO's
     if (fd < 0)
         return Error{"cannot open", where, errno, "name a file that can be written with -o"};
     out->fd_ = fd;
@@ -88,7 +94,10 @@ void Output::never_wait(std::size_t most)
 {
     waits_ = false;
     most_ = most;
-    if (owns_fd_ || !is_kind(fd_, S_IFIFO))
+    if (!is_kind(fd_, S_IFIFO))
+        return;
+    ::fcntl(fd_, F_SETPIPE_SZ, pipe_size); // if not, 64 KiB do
+    if (owns_fd_)
         return;
     // O_NONBLOCK belongs to the open file, which others may share: this is one of our own.
     const int fd = ::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
@@ -124,12 +133,27 @@ void Output::flush()
     if (health_ != Health::good)
         give_up_waiting();
     compact();
-    flush_at_ = waiting() + write_size;
+    flush_at_ = waiting() + (is_behind() ? behind_size : write_size);
     if (dropping_ && has_room()) {
         dropping_ = false;
         add_news(fmt::format("{} takes lines again; {} dropped", name(),
                              lines_text(lines_lost_ -
                                         std::exchange(lines_lost_told_, lines_lost_))));
+    }
+}
+
+void Output::catch_up(int fd, std::chrono::milliseconds most)
+{
+    const auto until = Clock::now() + most;
+    while (is_behind() && health_ == Health::good) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+        std::array<pollfd, 2> either{pollfd{fd, POLLIN, 0}, {fd_, POLLOUT, 0}};
+        const int n = ::poll(either.data(), either.size(), static_cast<int>(std::max(left, 0L)));
+        if (n > 0 && either[1].revents != 0)
+            flush();
+        if (n <= 0 || either[0].revents != 0)
+            return;
     }
 }
 

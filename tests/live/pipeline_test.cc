@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What comes behind us in a pipeline: sockets, logrotate, rsyslog, Prometheus. */
+/* What takes our lines in a pipeline: sockets, FIFOs, logrotate, rsyslog. */
+#include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -9,80 +9,28 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <cstdlib>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 
-#include "saga.h"
+#include "pipeline.h"
 
 namespace live {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// With a folder of its own.
-class Pipeline : public Live {
-protected:
-    void SetUp() override
-    {
-        if (std::getenv("TCPSAGA_VM") != nullptr)
-            GTEST_SKIP() << "SKIPPED in a virtual machine: nothing here depends on the kernel";
-        Live::SetUp();
-        char path[] = "/tmp/tcpsaga-pipeline-XXXXXX";
-        ASSERT_NE(mkdtemp(path), nullptr);
-        folder_ = path;
-    }
-    void TearDown() override
-    {
-        if (!folder_.empty())
-            fs::remove_all(folder_);
-    }
-    [[nodiscard]] const std::string& folder() const { return folder_; }
-    [[nodiscard]] std::string file(const std::string& name) const { return folder_ + "/" + name; }
-    void write(const std::string& name, const std::string& text) const
-    {
-        std::ofstream(file(name)) << text;
-    }
-
-private:
-    std::string folder_;
-};
-
-std::string read_text(const std::string& path)
-{
-    std::ifstream file(path);
-    return {std::istreambuf_iterator(file), {}};
-}
-
-std::vector<json> events_in(const std::string& path)
+std::vector<json> events_in(const std::string& path,
+                            const std::function<json(const std::string&)>& parse = parse_event)
 {
     std::ifstream file(path);
     std::vector<json> events;
     for (std::string line; std::getline(file, line);)
-        events.push_back(parse_event(line));
+        events.push_back(parse(line));
     return events;
-}
-
-/// Looks every few milliseconds, at most a minute.
-bool eventually(const std::function<bool()>& holds)
-{
-    for (int i = 0; i < 6000; i++) {
-        if (holds())
-            return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-}
-
-void storm(const Server& server, int count)
-{
-    ASSERT_EQ(run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
-                   std::to_string(count)})
-                  .exit_code,
-              0);
 }
 
 /// Every event that was counted is there, and every connection's states follow each other.
@@ -104,28 +52,26 @@ void expect_whole_and_in_order(const std::vector<json>& events)
 
 // ---- sockets ------------------------------------------------------------------------
 
-/// Listens on a Unix socket and keeps what comes.
-class UnixReader {
+/// Takes lines, and reads when it is told to.
+class Reader {
 public:
-    explicit UnixReader(const std::string& path)
-    {
-        sockaddr_un name{};
-        name.sun_family = AF_UNIX;
-        path.copy(name.sun_path, sizeof(name.sun_path) - 1);
-        listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (bind(listener_, reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 ||
-            listen(listener_, 1) != 0)
-            throw std::runtime_error("cannot listen on " + path);
-    }
-    ~UnixReader()
+    Reader() = default;
+    virtual ~Reader()
     {
         hang_up();
-        close(listener_);
+        if (listener_ >= 0)
+            close(listener_);
     }
-    UnixReader(const UnixReader&) = delete;
-    UnixReader& operator=(const UnixReader&) = delete;
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
 
-    void answer() { fd_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC); }
+    /// As -o names it.
+    [[nodiscard]] const std::string& where() const { return where_; }
+    void answer()
+    {
+        if (listener_ >= 0)
+            fd_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    }
     void hang_up()
     {
         if (fd_ >= 0)
@@ -138,16 +84,65 @@ public:
         std::string text;
         std::array<char, 65536> some{};
         ssize_t n = 0;
-        while (text.find(wanted) == std::string::npos &&
-               (n = read(fd_, some.data(), some.size())) > 0)
+        for (std::size_t from = 0; text.find(wanted, from) == std::string::npos &&
+                                   (n = read(fd_, some.data(), some.size())) > 0;) {
+            from = text.size() - std::min(text.size(), wanted.size());
             text.append(some.data(), static_cast<std::size_t>(n));
+        }
         return text;
     }
     std::string read_all() { return read_until("\n\n"); }
 
-private:
+protected:
+    void listen_on(int family, const sockaddr* name, socklen_t size)
+    {
+        listener_ = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(listener_, name, size) != 0 || listen(listener_, 1) != 0)
+            throw std::runtime_error("cannot listen");
+    }
+    std::string where_;
     int listener_ = -1;
     int fd_ = -1;
+};
+
+class UnixReader : public Reader {
+public:
+    explicit UnixReader(const std::string& path)
+    {
+        where_ = "unix:" + path;
+        sockaddr_un name{};
+        name.sun_family = AF_UNIX;
+        path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+        listen_on(AF_UNIX, reinterpret_cast<sockaddr*>(&name), sizeof(name));
+    }
+};
+
+class TcpReader : public Reader {
+public:
+    TcpReader()
+    {
+        set_sysctl("net/ipv4/tcp_wmem", "4096 16384 65536"); // soon full
+        sockaddr_in name{};
+        socklen_t size = sizeof(name);
+        name.sin_family = AF_INET;
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        listen_on(AF_INET, reinterpret_cast<sockaddr*>(&name), size);
+        getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size);
+        where_ = "tcp:127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+    }
+};
+
+class FifoReader : public Reader {
+public:
+    explicit FifoReader(const std::string& path)
+    {
+        where_ = path;
+        // A writer can open it then; to read it waits for one.
+        if (mkfifo(path.c_str(), 0600) != 0 ||
+            (fd_ = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) < 0)
+            throw std::runtime_error("cannot make " + path);
+        fcntl(fd_, F_SETFL, 0);
+    }
 };
 
 std::vector<json> events_of(const std::string& text)
@@ -163,7 +158,7 @@ TEST_F(Pipeline, AUnixSocketGetsEveryLine)
 {
     UnixReader reader(file("socket"));
     Server server("127.0.0.1");
-    Saga saga({"trace", "-o", "unix:" + file("socket")});
+    Saga saga({"trace", "-o", reader.where()});
     reader.answer();
     storm(server, 20);
     saga.process().send(SIGINT);
@@ -176,7 +171,7 @@ TEST_F(Pipeline, AReaderThatComesBackGetsWhatWaited)
 {
     UnixReader reader(file("socket"));
     Server server("127.0.0.1");
-    Saga saga({"trace", "-o", "unix:" + file("socket")});
+    Saga saga({"trace", "-o", reader.where()});
     reader.answer();
     storm(server, 1);
     auto before = reader.read_until(R"("event":"close")");
@@ -197,24 +192,43 @@ TEST_F(Pipeline, AReaderThatComesBackGetsWhatWaited)
     EXPECT_EQ(after.back()["lost"], 0);
 }
 
+class Readers : public Pipeline, public ::testing::WithParamInterface<const char*> {
+protected:
+    [[nodiscard]] std::unique_ptr<Reader> reader() const
+    {
+        const std::string kind = GetParam();
+        if (kind == "unix")
+            return std::make_unique<UnixReader>(file("socket"));
+        if (kind == "fifo")
+            return std::make_unique<FifoReader>(file("fifo"));
+        return std::make_unique<TcpReader>();
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Readers, Readers, ::testing::Values("unix", "fifo", "tcp"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
 /// The ring goes on being read while the reader does not read: what is dropped are lines, and
-/// they are counted; the counts stay exact.
-TEST_F(Pipeline, ABlockedReaderCostsLinesAndNotEvents)
+/// they are counted; the counts stay exact, and a recording has it all.
+TEST_P(Readers, WhoDoNotReadCostLinesAndNotEvents)
 {
-    constexpr int count = 4000; // 20 MB of lines
-    UnixReader reader(file("socket"));
+    constexpr int count = 2600; // 13 MB of lines
+    const auto blocked = reader();
     Server server("127.0.0.1");
-    Saga saga({"trace", "-o", "unix:" + file("socket")});
-    reader.answer();
+    Saga saga({"trace", "-o", blocked->where(), "--record", file("tape")});
+    blocked->answer();
     storm(server, count);
     ASSERT_TRUE(saga.process().wait_err([&](const std::string& line) {
-        return line.find("takes no more: ") != std::string::npos;
+        return line.find(" takes no more: ") != std::string::npos;
     })) << saga.said();
-    std::string text = reader.read_until(R"("event":"lost")");
+    std::string text = blocked->read_until(R"("event":"lost")");
     saga.process().send(SIGINT);
-    text += reader.read_all();
+    text += blocked->read_all();
     EXPECT_EQ(saga.process().wait(), 0);
-    const auto events = events_of(text);
+    std::vector<json> events;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+        events.push_back(json::parse(line));
     const json& summary = events.back();
     std::uint64_t dropped = 0;
     for (const json& e : select(events, {{"event", "lost"}, {"where", "output"}}))
@@ -225,7 +239,28 @@ TEST_F(Pipeline, ABlockedReaderCostsLinesAndNotEvents)
     EXPECT_EQ(summary["opens"], count);
     const std::size_t shown = events.size() - 1 - select(events, {{"event", "lost"}}).size();
     EXPECT_EQ(shown + dropped, summary["events"].get<std::size_t>());
+    EXPECT_NE(saga.said().find(" takes lines again; " + std::to_string(dropped) + " line"),
+              std::string::npos)
+        << saga.said();
     expect_audit_exact(events);
+    const Ran whole = run({tcpsaga_path(), "replay", file("tape"), "--json"});
+    EXPECT_EQ(std::ranges::count(whole.out, '\n'), shown + dropped + 1);
+}
+
+TEST_F(Pipeline, AFifoThatNobodyReads)
+{
+    ASSERT_EQ(mkfifo(file("fifo").c_str(), 0600), 0);
+    const auto r = run({tcpsaga_path(), "trace", "-o", file("fifo")});
+    EXPECT_EQ(r.exit_code, 1);
+    EXPECT_EQ(r.err, "tcpsaga: nobody reads " + file("fifo") + "; start its reader first\n");
+}
+
+TEST_F(Pipeline, AFifoWhoseReaderGoesIsTheEnd)
+{
+    FifoReader reader(file("fifo"));
+    Saga saga({"trace", "-o", reader.where()});
+    reader.hang_up();
+    EXPECT_EQ(saga.process().wait(), 0) << saga.said();
 }
 
 TEST_F(Pipeline, NobodyListens)
@@ -282,8 +317,18 @@ protected:
                                   file("out.jsonl") + "\" template=\"line\")\n}\n");
         const auto checked = run({"rsyslogd", "-N1", "-f", file("rsyslog.conf")});
         ASSERT_EQ(checked.exit_code, 0) << checked.err;
+        launch();
+    }
+    void launch()
+    {
         daemon_.emplace(std::vector<std::string>{"rsyslogd", "-n", "-f", file("rsyslog.conf"), "-i",
                                                  file("pid")});
+    }
+    void kill()
+    {
+        daemon_->send(SIGKILL);
+        daemon_->wait();
+        std::filesystem::remove(file("pid"));
     }
     /// Ends it, which drains it.
     void stop()
@@ -320,11 +365,16 @@ TEST_F(Rsyslog, ReadsAFileOf100000Events)
     EXPECT_GE(count, lines);
 }
 
+std::string imptcp(const std::string& port)
+{
+    return "module(load=\"imptcp\")\ninput(type=\"imptcp\" address=\"127.0.0.1\" port=\"" + port +
+           "\" supportOctetCountedFraming=\"off\" ruleset=\"tcpsaga\")\n";
+}
+
 TEST_F(Rsyslog, Takes100000EventsByTcp)
 {
     const auto port = std::to_string(free_port());
-    start("module(load=\"imptcp\")\ninput(type=\"imptcp\" address=\"127.0.0.1\" port=\"" + port +
-          "\" supportOctetCountedFraming=\"off\" ruleset=\"tcpsaga\")\n");
+    start(imptcp(port));
     if (HasFatalFailure())
         return;
     wait_listening(static_cast<std::uint16_t>(std::stoi(port)));
@@ -336,153 +386,51 @@ TEST_F(Rsyslog, Takes100000EventsByTcp)
         return read_text(file("out.jsonl")).find(R"("event":"summary")") != std::string::npos;
     }));
     stop();
-    const auto events = events_in(file("out.jsonl"));
+    const auto events = events_in(file("out.jsonl"), [](const std::string& line) {
+        return json::parse(line); // others are held against the schema, which takes long
+    });
     EXPECT_GE(events.size(), lines);
     expect_whole_and_in_order(events);
     EXPECT_EQ(events.back()["opens"], connections);
 }
 
-// ---- Prometheus ---------------------------------------------------------------------
-
-class Metrics : public Pipeline {
-protected:
-    static std::string url_of(Saga& saga)
-    {
-        std::string url;
-        saga.process().wait_err([&](const std::string& line) {
-            if (line.starts_with("tcpsaga: metrics on "))
-                url = line.substr(20);
-            return !url.empty();
-        });
-        return url;
-    }
-    static std::string scrape(const std::string& url)
-    {
-        return run({"curl", "-gsS", "--max-time", "10", url}).out;
-    }
-    static bool has_line(const std::string& text, const std::string& line)
-    {
-        return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
-    }
-    static std::size_t series(const std::string& text)
-    {
-        std::istringstream lines(text);
-        std::size_t n = 0;
-        for (std::string line; std::getline(lines, line);)
-            // Not those that the HTTP library has of itself.
-            n += line.starts_with("tcpsaga_") ? 1 : 0;
-        return n;
-    }
-};
-
-TEST_F(Metrics, AreExactAndAsPromtoolWantsThem)
+/// Killed without a word, and back some time later: what happened meanwhile waited for it.
+TEST_F(Rsyslog, IsConnectedAgainAfterItWasKilled)
 {
-    Server server("127.0.0.1");
-    const std::string port = std::to_string(server.port);
-    Saga saga({"trace", "--port", port, "--metrics", "0"});
-    const std::string url = url_of(saga);
-    EXPECT_TRUE(url.starts_with("http://127.0.0.1:")) << url;
-    storm(server, 1);
-    saga.wait_for({{"event", "close"}, {"role", "server"}});
-    const std::string first = scrape(url);
-    storm(server, 2000); // each from another remote port
-    ASSERT_TRUE(eventually([&] {
-        return has_line(scrape(url), "tcpsaga_closes_total{end=\"fin\"} 4002");
-    })) << scrape(url);
-    const std::string text = scrape(url);
-    EXPECT_EQ(series(text), series(first));
-    const std::string own =
-        "{netns=\"" + std::to_string(netns_inode()) + "\",listener=\"127.0.0.1:" + port + "\"";
-    for (const std::string& line :
-         {std::string("tcpsaga_opens_total 2001"), std::string("tcpsaga_births_total 2001"),
-          std::string("tcpsaga_accepts_total 2001"),
-          "tcpsaga_listener_accepts_total" + own + "} 2001",
-          "tcpsaga_accept_wait_seconds_count" + own + "} 2001",
-          std::string("tcpsaga_lost_total{where=\"ring\"} 0")})
-        EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
-    EXPECT_NE(text.find("tcpsaga_audit_difference{counter=\"Tcp.ActiveOpens\"}"),
-              std::string::npos);
-    write("metrics", text);
-    const auto checked = run({"sh", "-c", "promtool check metrics < " + file("metrics")});
-    EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
-    saga.stop();
-}
-
-TEST_F(Metrics, OfLifeToo)
-{
-    Server server("::1");
-    Saga saga({"life", "--port", std::to_string(server.port), "--metrics", "0"});
-    const std::string url = url_of(saga);
-    ASSERT_EQ(run({peer_path(), "storm", "::1", std::to_string(server.port), "3"}).exit_code, 0);
-    EXPECT_TRUE(eventually([&] {
-        return scrape(url).find(",listener=\"[::1]:" + std::to_string(server.port) + "\"} 3\n") !=
-               std::string::npos;
-    })) << scrape(url);
-    saga.stop();
-}
-
-/// Served where the HTTP library can, and said in one line where it cannot (Debian 12).
-TEST_F(Metrics, OnIPv6)
-{
-    Process saga({tcpsaga_path(), "trace", "--attach", attach(), "--netns", "self", "--metrics",
-                  "[::1]:0", "--duration", "1"});
-    std::string url;
-    saga.wait_err([&](const std::string& line) {
-        url = line.starts_with("tcpsaga: metrics on ") ? line.substr(20) : "";
-        return !url.empty();
-    });
-    if (!url.empty()) {
-        EXPECT_NE(scrape(url).find("tcpsaga_events_total"), std::string::npos);
+    const auto port = free_port();
+    const auto where = "tcp:127.0.0.1:" + std::to_string(port);
+    start(imptcp(std::to_string(port)));
+    if (HasFatalFailure())
         return;
-    }
-    EXPECT_EQ(saga.wait(), 1);
-    EXPECT_EQ(saga.err(),
-              std::vector<std::string>{
-                  "tcpsaga: cannot serve metrics on [::1]:0: Address family not supported "
-                  "by protocol; civetweb is built without IPv6: name an IPv4 address"});
-}
-
-TEST_F(Metrics, AnAddressInUseIsOneLine)
-{
-    const Server taken("127.0.0.1");
-    const std::string where = "127.0.0.1:" + std::to_string(taken.port);
-    const auto r = run({tcpsaga_path(), "trace", "--metrics", where});
-    EXPECT_EQ(r.exit_code, 1);
-    EXPECT_EQ(r.err, "tcpsaga: cannot serve metrics on " + where +
-                         ": Address already in use; name another with --metrics\n");
-}
-
-TEST_F(Metrics, AreScrapedByPrometheus)
-{
+    wait_listening(port);
     Server server("127.0.0.1");
-    Saga saga({"trace", "--port", std::to_string(server.port), "--metrics", "0"});
-    const std::string target = url_of(saga).substr(7); // without http://
-    write("prometheus.yml",
-          "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 1s}\n"
-          "rule_files: [" TCPSAGA_DOCS "/prometheus/alerts.yml]\n"
-          "scrape_configs: [{job_name: tcpsaga, static_configs: [{targets: ['" +
-              target.substr(0, target.find('/')) + "']}]}]\n");
-    const std::string port = std::to_string(free_port());
-    Process prometheus({"prometheus", "--config.file", file("prometheus.yml"),
-                        "--storage.tsdb.path", file("tsdb"), "--web.listen-address",
-                        "127.0.0.1:" + port});
-    storm(server, 100);
-    const auto value = [&](const std::string& query) {
-        const auto r = run({"curl", "-gs", "--max-time", "10",
-                            "http://127.0.0.1:" + port + "/api/v1/query?query=" + query});
-        const json answer = json::parse(r.out, nullptr, false);
-        return answer.is_discarded() || answer["data"]["result"].empty()
-                   ? std::string()
-                   : answer["data"]["result"][0]["value"][1].get<std::string>();
+    Saga saga({"trace", "-o", where});
+    const auto said = [&](const std::string& what) {
+        return saga.process().wait_err([&](const std::string& line) {
+            return line.starts_with("tcpsaga: " + what + where);
+        });
     };
-    EXPECT_TRUE(eventually([&] { return value("tcpsaga_accepts_total") == "100"; }))
-        << value("tcpsaga_accepts_total");
-    EXPECT_EQ(value("tcpsaga_listener_accepts_total"), "100");
-    EXPECT_EQ(value("tcpsaga_accept_wait_seconds_count"), "100");
-    EXPECT_EQ(value("up"), "1");
-    prometheus.send(SIGTERM);
-    EXPECT_EQ(prometheus.wait(), 0);
-    saga.stop();
+    storm(server, 1);
+    EXPECT_TRUE(eventually([&] {
+        return read_text(file("out.jsonl")).find(R"("event":"close")") != std::string::npos;
+    }));
+    kill();
+    ASSERT_TRUE(said("lost the connection to ")) << saga.said();
+    const std::size_t had = events_in(file("out.jsonl")).size();
+    storm(server, 5);
+    launch();
+    ASSERT_TRUE(said("connected to ")) << saga.said();
+    EXPECT_EQ(saga.process().stop(), 0);
+    EXPECT_TRUE(eventually([&] {
+        return read_text(file("out.jsonl")).find(R"("event":"summary")") != std::string::npos;
+    }));
+    stop();
+    auto events = events_in(file("out.jsonl"));
+    EXPECT_EQ(events.back()["lost"], 0);
+    events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(had));
+    // Those of the storm, to the server's port: the sink's own connections are seen, too.
+    const json to_server{{"event", "close"}, {"rport", server.port}};
+    EXPECT_EQ(select(events, to_server).size(), 5U);
 }
 
 } // namespace

@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
@@ -27,9 +29,24 @@ const json& schema()
     return parsed;
 }
 
+/// Every line of JSON in any golden; but for an id beyond 2^53, which no kernel gives, and which
+/// tests that a recording keeps 64 bits.
+std::vector<std::string> golden_lines()
+{
+    std::vector<std::string> all;
+    for (const auto& file : std::filesystem::directory_iterator(TCPSAGA_GOLDEN_DIR))
+        if (file.path().extension() != ".tsr")
+            std::ranges::copy_if(lines_of(read_file(file.path())), std::back_inserter(all),
+                                 [](const std::string& line) {
+                                     return line.starts_with('{') &&
+                                            line.find(":18364758544493064720,") == line.npos;
+                                 });
+    return all;
+}
+
 json event_of(std::string_view kind)
 {
-    for (const std::string& line : lines_of(read_file(TCPSAGA_GOLDEN_DIR "/events.jsonl")))
+    for (const std::string& line : golden_lines())
         if (json e = json::parse(line); e.at("event") == kind)
             return e;
     throw std::runtime_error("no golden line of kind " + std::string(kind));
@@ -66,8 +83,6 @@ std::map<std::string, Keys> documented()
         std::smatch cells;
         if (!std::regex_match(line, cells, row) || cells[1] == "`event`")
             continue;
-        if (cells[1] == "`socket_count`")
-            continue; // a table whose keys the user chooses, not in the schema yet
         for (const std::string& kind : quoted(cells[1]))
             all[kind] = quoted(without_brackets(cells[2]));
     }
@@ -76,7 +91,9 @@ std::map<std::string, Keys> documented()
 
 TEST(schema, allows_every_golden_line)
 {
-    for (const std::string& line : lines_of(read_file(TCPSAGA_GOLDEN_DIR "/events.jsonl")))
+    const auto lines = golden_lines();
+    EXPECT_GT(lines.size(), 400U);
+    for (const std::string& line : lines)
         EXPECT_EQ(schema_errors(json::parse(line)), "");
 }
 
@@ -100,15 +117,15 @@ TEST(schema, has_the_kinds_and_keys_that_are_documented)
         for (const auto& [key, what] : definition.at("properties").items())
             if (!shared.contains(key))
                 own.insert(key);
-        EXPECT_EQ(own, documents.at(kind)) << kind;
+        Keys wanted = documents.at(kind);
+        std::erase_if(wanted, [&](const std::string& key) { return shared.contains(key); });
+        EXPECT_EQ(own, wanted) << kind;
     }
 }
 
 TEST(schema, refuses_a_key_that_is_not_documented)
 {
     for (const json& kind : schema().at("properties").at("event").at("enum")) {
-        if (kind == "socket")
-            continue; // of a snapshot, not of the stream that the golden is
         json e = event_of(kind.get<std::string>());
         ASSERT_EQ(schema_errors(e), "");
         e["news"] = 1;
@@ -139,6 +156,11 @@ TEST(schema, refuses_wrong_values)
     EXPECT_TRUE(bad("state", "old", "TCP_CLOSE"));
     EXPECT_TRUE(bad("state", "inferred", false));
     EXPECT_TRUE(bad("time_wait", "why", "timer"));
+    EXPECT_TRUE(bad("connect", "netns", "4026531840"));
+    EXPECT_TRUE(bad("socket", "state", "OPEN"));
+    EXPECT_TRUE(bad("socket_count", "netns", 4026531840));
+    EXPECT_TRUE(bad("socket_count", "by", "colour"));
+    EXPECT_TRUE(bad("socket_count", "n", 0));
 }
 
 TEST(schema, refuses_what_lacks_a_key)
@@ -163,15 +185,19 @@ validator = Validator(schema)
 lines = [json.loads(line) for line in open(sys.argv[2], encoding='utf-8')]
 bad = [e.message for line in lines for e in validator.iter_errors(line)]
 assert not bad, bad
-assert len(lines) > 90, len(lines)
-whole = next(line for line in lines if line['event'] == 'connect')
+assert len(lines) > 400, len(lines)
+whole = next(line for line in lines if line['event'] == 'connect' and 'pid' in line)
 for key in 'pid', 'comm', 'pid_from', 'raddr', 'rport', 'laddr', 'family':
     assert not validator.is_valid({k: v for k, v in whole.items() if k != key}), key
 )";
     std::ofstream(dir.file("check.py")) << script;
+    std::ofstream golden(dir.file("golden"));
+    for (const std::string& line : golden_lines())
+        golden << line << "\n";
+    golden.close();
     // Debian's package is for Debian's interpreter, whatever else is in the path.
-    const std::string command = "/usr/bin/python3 " + dir.file("check.py") +
-                                " " TCPSAGA_SCHEMA " " TCPSAGA_GOLDEN_DIR "/events.jsonl";
+    const std::string command =
+        "/usr/bin/python3 " + dir.file("check.py") + " " TCPSAGA_SCHEMA " " + dir.file("golden");
     EXPECT_EQ(std::system(command.c_str()), 0);
 }
 

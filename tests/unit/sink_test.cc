@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -208,10 +209,8 @@ int fill(Output& out)
     return n;
 }
 
-TEST(sink, a_reader_that_does_not_read_costs_lines_and_they_are_counted)
+void expect_lines_dropped_and_counted(LineServer& to)
 {
-    const TempDir dir;
-    LineServer to(dir.file("socket"));
     const auto out = opened(to.where());
     constexpr std::size_t most = 1 << 20;
     out->never_wait(most);
@@ -232,6 +231,38 @@ TEST(sink, a_reader_that_does_not_read_costs_lines_and_they_are_counted)
     out->flush();
     EXPECT_EQ(numbers(to.read_all()), std::vector{count});
     EXPECT_EQ(out->lines_lost(), 1000U);
+}
+
+TEST(sink, a_reader_that_does_not_read_costs_lines_and_they_are_counted)
+{
+    const TempDir dir;
+    LineServer by_unix(dir.file("socket"));
+    expect_lines_dropped_and_counted(by_unix);
+    LineServer by_tcp;
+    expect_lines_dropped_and_counted(by_tcp);
+}
+
+TEST(sink, a_fifo_needs_its_reader_and_does_not_wait_for_it)
+{
+    const TempDir dir;
+    const std::string fifo = dir.file("fifo");
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const auto none = Output::open(fifo);
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().message(), "nobody reads " + fifo + "; start its reader first");
+    const int reader = ::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const auto out = opened(fifo);
+    out->never_wait(1 << 20);
+    const int count = fill(*out);
+    out->drain(std::chrono::milliseconds(10));
+    std::string text(1 << 20, '\0');
+    const ssize_t n = ::read(reader, text.data(), text.size());
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(text, '\n')) + out->lines_lost(),
+              static_cast<std::size_t>(count));
+    ::close(reader);
+    out->check_reader();
+    EXPECT_EQ(out->health(), Health::closed);
 }
 
 TEST(sink, is_connected_again_and_begins_with_a_whole_line)
