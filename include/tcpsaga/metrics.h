@@ -27,6 +27,7 @@ public:
     /// Counts events on their way to `next`.
     explicit Metrics(Sink& next) : next_(next) {}
     void on_event(const Event& e) override;
+    void on_settings(const Settings& s) override { next_.on_settings(s); }
 
     /// All there is to tell now. `ring_fill`: 0 to 1, the fullest that the ring has been since the
     /// last call.
@@ -43,9 +44,7 @@ private:
     std::map<Labels, Listener> gather(const event::Summary& s);
 
     Sink& next_;
-    std::array<std::uint64_t, 9> ends_{};            // by event::End
     std::array<std::uint64_t, 4> retransmits_{};     // by event::Retransmitted
-    std::map<int, std::uint64_t> connect_errors_;    // by errno
     std::map<std::uint64_t, PerListener> overflows_; // by the listener's id
     std::map<std::uint64_t, Labels> labels_;         // by the same; once given they stay
     std::set<Labels> named_;

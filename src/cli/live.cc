@@ -7,6 +7,7 @@
 #include <ctime>
 #include <set>
 
+#include "doctor.h"
 #include "exporter.h"
 #include "origin.h"
 #include "player.h"
@@ -18,6 +19,7 @@
 #include "tcpsaga/metrics.h"
 #include "tcpsaga/port_use.h"
 #include "tcpsaga/recording.h"
+#include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
@@ -81,6 +83,23 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
                                         : make_presenter(o, origin, out);
 }
 
+/// Looks at processes whose queue is full, while it is.
+class FullQueues : public Sink {
+public:
+    FullQueues(Sink& next, SettingsReader& settings) : next_(next), settings_(settings) {}
+    void on_event(const Event& e) override
+    {
+        if (std::holds_alternative<event::Overflow>(e.what) && e.actor.known())
+            settings_.look_at(e.actor.pid, e.ts_ns);
+        next_.on_event(e);
+    }
+    void on_settings(const Settings& s) override { next_.on_settings(s); }
+
+private:
+    Sink& next_;
+    SettingsReader& settings_;
+};
+
 /// The parts of a running trace, wired.
 struct Session {
     const Options& options;
@@ -91,9 +110,13 @@ struct Session {
     Exporter* exporter;    ///< null: no metrics
     RecordingWriter* tape; ///< null: not asked for
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out);
-    Metrics metrics{*presenter};
+    SettingsReader settings{options.filter.netns};
+    FullQueues full_queues{*presenter, settings};
+    Sink& uncounted = asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter;
+    Metrics metrics{uncounted};
     KernelSymbols symbols{};
-    Player player{origin, first_sink(), out, options.count, look_ups()};
+    Player player{origin, exporter != nullptr ? metrics : uncounted, out, options.count,
+                  look_ups()};
     KernelLosses told{};
     std::uint64_t told_dropped = 0; // lines
     ListenerPoll listener_poll{options.filter.netns};
@@ -116,8 +139,6 @@ struct Session {
             tape->write(i);
     }
 
-    [[nodiscard]] Sink& first_sink() { return exporter != nullptr ? metrics : *presenter; }
-
     /// Answers go to the recording before the input that asks.
     [[nodiscard]] LookUps look_ups()
     {
@@ -133,6 +154,12 @@ struct Session {
                         tape->write(input::Ports{netns, destination, use});
                     return use;
                 }};
+    }
+
+    /// Judged at the end, here or from the recording.
+    [[nodiscard]] bool asks_for_settings() const
+    {
+        return tape != nullptr || options.view == Command::doctor;
     }
 
     [[nodiscard]] bool finished() const
@@ -193,12 +220,13 @@ struct Session {
     }
 
     /// All connections are looked at, so not too often.
-    void tell_stuck()
+    void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
+        const auto longer =
+            static_cast<std::uint64_t>(options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
-        if (ts - looked_for_stuck < longer / parts)
+        if (!at_once && ts - looked_for_stuck < longer / parts)
             return;
         looked_for_stuck = ts;
         tell(input::Stuck{longer, ts});
@@ -280,6 +308,10 @@ struct Session {
     void summarize(bool final)
     {
         const CounterReading counters = look_at_counters(final);
+        if (asks_for_settings()) {
+            settings.read();
+            tell(input::System{settings.settings()});
+        }
         tell(input::Summarize{now(), final, counters});
         progress.clear();
         if (out.health() != Output::Health::closed)
@@ -300,6 +332,7 @@ struct Session {
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
+        tell_stuck(final);
         poll_listeners(true);
         tell(input::HeldBack{UINT64_MAX});
         tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
@@ -323,7 +356,7 @@ struct Session {
         if (tape != nullptr)
             say("{} records in {} bytes: {}", tape->records(), tape->bytes(), options.record);
         const bool bad = std::ranges::any_of(player.summary().audit, &event::AuditRow::unexplained);
-        return options.strict_audit && bad ? unexplained_code : 0;
+        return options.strict_audit && bad ? unexplained_code : exit_code_of(*presenter);
     }
 };
 
@@ -436,6 +469,8 @@ int run_live(const Options& options)
     Session session{options, tracing->plan,   *tracing->tracer, origin,
                     **out,   exporter->get(), tape->get()};
     session.tell(input::Start{std::move(counters)});
+    if (session.asks_for_settings())
+        session.settings.read(); // of namespaces that may be gone at the end
     if (options.snapshot)
         session.adopt_sockets();
     (*out)->flush(); // the header, before anything happens

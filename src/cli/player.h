@@ -87,6 +87,7 @@ public:
     bool play(const input::Summarize& i);
     bool play(const input::Place& i);
     bool play(const input::Ports& i);
+    bool play(const input::System& i);
     bool play(const Input& i);
 
     /// All counts so far beside what the kernel's counters say now.
@@ -109,6 +110,7 @@ private:
     Correlator correlator_;
     CounterReading at_start_;
     event::Summary summary_;
+    std::uint64_t summary_ns_; ///< when that was
 };
 
 } // namespace tcpsaga

@@ -119,11 +119,7 @@ struct Metrics::Listener {
 
 void Metrics::on_event(const Event& e)
 {
-    if (const auto* close = std::get_if<event::Close>(&e.what))
-        ends_.at(static_cast<std::size_t>(close->end))++;
-    else if (const auto* error = std::get_if<event::ConnectError>(&e.what))
-        connect_errors_[error->err]++;
-    else if (const auto* again = std::get_if<event::Retransmit>(&e.what))
+    if (const auto* again = std::get_if<event::Retransmit>(&e.what))
         retransmits_.at(static_cast<std::size_t>(again->what)) += again->segments;
     else if (const auto* overflow = std::get_if<event::Overflow>(&e.what))
         overflows_of(e.conn->id)[{overflow->queue, overflow->action}] += overflow->n;
@@ -203,13 +199,14 @@ std::vector<MetricFamily> Metrics::collect(const event::Summary& s, double ring_
     all.push_back(lost_by_where(s));
 
     auto closes = family(Counter, "closes_total", "Connections that ended, by how.");
-    for (std::size_t i = 0; i < ends_.size(); i++)
-        add(closes, ends_.at(i), {{"end", std::string(name_of(static_cast<event::End>(i)))}});
+    for (std::size_t i = 0; i < s.closes_by_end.size(); i++)
+        add(closes, s.closes_by_end.at(i),
+            {{"end", std::string(name_of(static_cast<event::End>(i)))}});
     all.push_back(std::move(closes));
 
     auto errors = family(Counter, "connect_errors_total", "connect() that failed, by errno.");
-    for (const auto& [err, n] : connect_errors_)
-        add(errors, n, {{"errno", err == 0 ? "none" : errno_name(err)}});
+    for (const auto& [err, n] : s.connect_errors_by_errno)
+        add(errors, n, {{"errno", err == 0 ? "unknown" : errno_name(err)}});
     all.push_back(std::move(errors));
 
     auto again = family(Counter, "retransmitted_segments_total", "Segments sent once more.");

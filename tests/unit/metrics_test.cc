@@ -59,6 +59,7 @@ std::string everything()
     tell_everything(metrics);
     Correlator correlator({}, metrics);
     server_life(correlator);
+    refused_life(correlator, client().id(9));
     tell(correlator, 1ms, listener().listen(128).by(nginx));
     event::Summary s = correlator.summary();
     s.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},

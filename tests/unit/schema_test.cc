@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "rendering.h"
+#include "tcpsaga/present_findings.h"
 
 namespace tcpsaga::testing {
 namespace {
@@ -87,6 +88,32 @@ std::map<std::string, Keys> documented()
             all[kind] = quoted(without_brackets(cells[2]));
     }
     return all;
+}
+
+TEST(schema, has_a_golden_of_a_finding)
+{
+    const Process process{5, 6, {'\x1b', '"', 'x'}, PidFrom::accept};
+    Finding f;
+    f.kind = "refused";
+    f.because = "listener_died";
+    f.netns = 7;
+    f.at = listener().tuple().local;
+    f.local = true;
+    f.process = process;
+    f.what = "what";
+    f.cause = "cause";
+    f.n = 2;
+    f.counts = {{"refused", 2}};
+    f.first_ns = 1;
+    f.last_ns = 2;
+    f.examples = {{1, 5, client().tuple(), Role::client, process}};
+    f.remedies = {{"true", "net.core.somaxconn", "128", "4096", "meaning"}};
+    const TempDir dir;
+    auto out = Output::open(dir.file("out"));
+    ASSERT_TRUE(out);
+    print_findings_json(**out, plain(), {f}, {});
+    (*out)->flush();
+    expect_golden("finding.jsonl", read_file(dir.file("out")));
 }
 
 TEST(schema, allows_every_golden_line)
