@@ -5,14 +5,15 @@ set -euo pipefail
 build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
-    libzstd-dev libxxhash-dev libnetfilter-conntrack-dev libncurses-dev
+    libzstd-dev libxxhash-dev libnetfilter-conntrack-dev libncurses-dev prometheus-cpp-dev
     linux-libc-dev
 )
 test=(
-    libgtest-dev libgmock-dev
+    libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema
     clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
     chromium fonts-liberation # the report's page
     liburing-dev curl nginx wrk tmux python3 iproute2 nftables libbpf-tools
+    prometheus rsyslog logrotate
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
 # Node from elsewhere than Debian brings an npm that Debian's conflicts with.
@@ -63,16 +64,17 @@ quietly() {
     DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1
 }
 
-# The tests start an nginx of their own: the packaged service stays off, now and after a reboot.
-new_nginx=
-if [[ " ${missing[*]} " == *" nginx "* ]]; then
-    new_nginx=1
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        policy=/usr/sbin/policy-rc.d
-        # shellcheck disable=SC2016  # $1 is the policy's own: the service that would start
-        printf '#!/bin/sh\ncase $1 in nginx*) exit 101 ;; esac\n' >$policy
-        chmod +x $policy
-    fi
+# The tests start daemons of their own: the packaged services stay off, now and after a reboot.
+new_services=()
+for service in nginx prometheus rsyslog; do
+    [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
+done
+if [ ${#new_services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    pattern=$(printf '%s*|' "${new_services[@]}")
+    # shellcheck disable=SC2016  # $1 is the policy's own: the service that would start
+    printf '#!/bin/sh\ncase $1 in %s) exit 101 ;; esac\n' "${pattern%|}" >$policy
+    chmod +x $policy
 fi
 
 echo "dependencies: installing ${missing[*]}" >&2
@@ -84,7 +86,7 @@ if ! quietly "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; 
     cat "$log" >&2
     fail "apt-get could not install ${missing[*]}"
 fi
-if [ -n "$new_nginx" ]; then
-    quietly invoke-rc.d nginx stop || true # where another policy let it start
-    quietly update-rc.d nginx disable
-fi
+for service in "${new_services[@]}"; do
+    quietly invoke-rc.d "$service" stop || true # where another policy let it start
+    quietly update-rc.d "$service" disable || true
+done

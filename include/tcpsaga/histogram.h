@@ -13,8 +13,12 @@ public:
     /// What came after `earlier`, a copy of this one as it was then. The largest of it is known to
     /// 1/64.
     [[nodiscard]] Histogram since(const Histogram& earlier) const;
+    void add(const Histogram& other);
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] std::uint64_t sum() const { return sum_; } ///< of all values, exact
+    /// How many values are below 2^bit; exact.
+    [[nodiscard]] std::uint64_t below_power_of_two(unsigned bit) const;
     [[nodiscard]] std::uint64_t max() const { return max_; }
     /// The value that `percent` of all are at or below; 0 when empty.
     [[nodiscard]] std::uint64_t percentile(double percent) const;
@@ -22,6 +26,7 @@ public:
 private:
     std::vector<std::uint64_t> buckets_;
     std::uint64_t count_ = 0;
+    std::uint64_t sum_ = 0;
     std::uint64_t max_ = 0;
 };
 

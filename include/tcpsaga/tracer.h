@@ -44,6 +44,10 @@ public:
     /// Waits up to `timeout_ms` for records, or a signal, and passes on all there are.
     /// The callback's `false` leaves the rest in the ring.
     Status poll(int timeout_ms, const OnRecord& on_record);
+    /// Readable when poll() would not wait.
+    [[nodiscard]] int ring_fd() const;
+    /// The fullest that the ring was when poll() came to it, 0 to 1, since the last call.
+    double take_ring_fill();
     /// Stops recording; what is in the ring stays there for poll().
     void detach();
     [[nodiscard]] KernelLosses losses() const;

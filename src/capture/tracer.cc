@@ -3,10 +3,14 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "libbpf_log.h"
@@ -25,6 +29,41 @@ struct RingFree {
 };
 struct LinkFree {
     void operator()(bpf_link* l) const { bpf_link__destroy(l); }
+};
+
+/// The ring's positions: two pages, the consumer's and the producer's (kernel/bpf/ringbuf.c).
+class RingPositions {
+public:
+    explicit RingPositions(int map_fd)
+        : pages_(mmap(nullptr, 2 * page_, PROT_READ, MAP_SHARED, map_fd, 0))
+    {
+    }
+    ~RingPositions()
+    {
+        if (pages_ != MAP_FAILED)
+            munmap(pages_, 2 * page_);
+    }
+    RingPositions(const RingPositions&) = delete;
+    RingPositions& operator=(const RingPositions&) = delete;
+
+    /// Bytes between them; 0 where they cannot be read.
+    [[nodiscard]] std::size_t filled() const
+    {
+        if (pages_ == MAP_FAILED)
+            return 0;
+        const auto* consumer = static_cast<const char*>(pages_);
+        const std::size_t from = at(consumer);
+        const std::size_t to = at(consumer + page_);
+        return to > from ? to - from : 0;
+    }
+
+private:
+    static std::size_t at(const void* page)
+    {
+        return __atomic_load_n(static_cast<const std::size_t*>(page), __ATOMIC_ACQUIRE);
+    }
+    std::size_t page_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    void* pages_;
 };
 
 struct Attached {
@@ -218,6 +257,9 @@ struct Tracer::Impl {
         return n;
     }
     std::unique_ptr<ring_buffer, RingFree> ring;
+    std::unique_ptr<RingPositions> positions;
+    std::size_t ring_bytes = 0;
+    std::size_t most_filled = 0;         // bytes, since it was last asked for
     const OnRecord* on_record = nullptr; // during poll()
 
     static int deliver(void* self, void* data, size_t size)
@@ -242,6 +284,8 @@ Status Tracer::Impl::load(const Options& options, const Plan& plan, const Kernel
     ring.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.ring), &deliver, this, nullptr));
     if (!ring)
         return Error{"cannot map", "the ring buffer", errno, "try a smaller --ring"};
+    positions = std::make_unique<RingPositions>(bpf_map__fd(skeleton->maps.ring));
+    ring_bytes = options.ring_bytes;
     return Nothing{};
 }
 
@@ -275,15 +319,29 @@ Result<std::unique_ptr<Tracer>> Tracer::start(const Options& options, const Plan
 
 Status Tracer::poll(int timeout_ms, const OnRecord& on_record)
 {
+    epoll_event woken{};
+    if (epoll_wait(ring_buffer__epoll_fd(impl_->ring.get()), &woken, 1, timeout_ms) < 0 &&
+        errno != EINTR)
+        return Error{"cannot wait for", "the ring buffer", errno, ""};
+    impl_->most_filled = std::max(impl_->most_filled, impl_->positions->filled());
+    // Also when nothing woke us: records that woke nobody are fetched by looking.
     impl_->on_record = &on_record;
-    int n = ring_buffer__poll(impl_->ring.get(), timeout_ms);
-    // Records that woke nobody are fetched by looking.
-    if (n >= 0)
-        n = ring_buffer__consume(impl_->ring.get());
+    const int n = ring_buffer__consume(impl_->ring.get());
     impl_->on_record = nullptr;
     if (n < 0 && n != -EINTR && n != -ECANCELED)
         return Error{"cannot read", "the ring buffer", -n, ""};
     return Nothing{};
+}
+
+int Tracer::ring_fd() const
+{
+    return ring_buffer__epoll_fd(impl_->ring.get());
+}
+
+double Tracer::take_ring_fill()
+{
+    return static_cast<double>(std::exchange(impl_->most_filled, 0)) /
+           static_cast<double>(impl_->ring_bytes);
 }
 
 void Tracer::detach()

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "doctor.h"
+#include "exporter.h"
 #include "open_output.h"
 #include "origin.h"
 #include "player.h"
@@ -18,6 +19,7 @@
 #include "tcpsaga/conntrack.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/listener_poll.h"
+#include "tcpsaga/metrics.h"
 #include "tcpsaga/port_use.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/recording.h"
@@ -34,6 +36,7 @@ constexpr int poll_ms = 50;
 constexpr int idle_poll_ms = 200;
 constexpr int unexplained_code = 4;
 constexpr std::uint64_t listener_poll_ms = 200;
+constexpr std::chrono::seconds last_patience{2}; // with a reader that takes nothing
 
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
 std::atomic<bool> stop_asked;
@@ -103,19 +106,23 @@ struct Session {
     Tracer& tracer;
     const Origin& origin;
     Output& out;
+    Exporter* exporter;    ///< null: no metrics
     RecordingWriter* tape; ///< null: not asked for
     Whereabouts whereabouts{};
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
     SettingsReader settings{options.filter.netns};
     Top* top = dynamic_cast<Top*>(presenter.get()); ///< null: another view
     FullQueues full_queues{*presenter, settings};
+    Sink& uncounted = asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter;
+    Metrics metrics{uncounted};
     KernelSymbols symbols{};
     NetnsNames netns_names{};
     Conntrack conntrack{};
-    Player player{origin,     asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter,
+    Player player{origin,     exporter != nullptr ? metrics : uncounted,
                   out,        options.count,
                   look_ups(), &whereabouts};
     KernelLosses told{};
+    std::uint64_t told_dropped = 0; // lines
     ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
@@ -187,21 +194,28 @@ struct Session {
 
     Status turn(int timeout_ms)
     {
+        const bool at_once = timeout_ms == 0;
         const std::uint64_t before = records;
         const Tracer::OnRecord on_record = [this](std::span<const std::byte> bytes) {
             records++;
             tell(input::Record{bytes});
             return !player.full() && out.health() == Output::Health::good && !tape_failed();
         };
+        if (timeout_ms > 0 && out.is_behind()) {
+            out.catch_up(tracer.ring_fd(), std::chrono::milliseconds(timeout_ms));
+            timeout_ms = 0;
+        }
         auto status = tracer.poll(timeout_ms, on_record);
         tell(input::HeldBack{now()});
         poll_listeners(false);
         tell_stuck();
         if (records != before)
             last_record = now();
-        tell_losses(timeout_ms == 0);
+        tell_losses(at_once);
         out.flush();
         out.check_reader();
+        if (const std::string news = out.take_news(); !news.empty())
+            say("{}", news);
         if (tape != nullptr)
             turn_tape();
         if (top != nullptr)
@@ -270,6 +284,12 @@ struct Session {
         tell(input::Lost{lost.missed - told.missed, event::LostWhere::missed, ts});
         tell(input::Evictions{ts});
         told = lost;
+        if (out.health() == Output::Health::good && out.has_room()) {
+            const std::uint64_t dropped = out.lines_lost();
+            player.play(input::Lost{dropped - told_dropped, event::LostWhere::output,
+                                    ts}); // the recording has it all
+            told_dropped = dropped;
+        }
     }
 
     Status run()
@@ -289,6 +309,8 @@ struct Session {
             const bool asked = summary_asked.exchange(false) || summary_is_due();
             if (asked && top == nullptr) // top has no place for it
                 summarize(false);
+            if (exporter != nullptr && exporter->asked())
+                answer_scrape();
         }
         return Nothing{};
     }
@@ -340,26 +362,38 @@ struct Session {
     /// hooks are taken away between the two readings of the kernel's counters.
     void summarize(bool final)
     {
-        input::Summarize wish{0, final, {read_all_counters(options.filter.netns), {}}};
+        const CounterReading counters = look_at_counters(final);
+        if (asks_for_settings()) {
+            settings.read();
+            tell(input::System{settings.settings()});
+        }
+        tell(input::Summarize{now(), final, counters});
+        progress.clear();
+        if (out.health() != Output::Health::closed)
+            tell_summary(player.summary(), origin);
+    }
+
+    void answer_scrape()
+    {
+        const CounterReading counters = look_at_counters(false);
+        exporter->publish(metrics.collect(player.reckon(counters, false), tracer.take_ring_fill()));
+    }
+
+    /// Of the kernel, with all that was seen until then told.
+    CounterReading look_at_counters(bool final)
+    {
+        CounterReading counters{read_all_counters(options.filter.netns), {}};
         if (final)
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
         tell_stuck(final);
         poll_listeners(true);
-        if (asks_for_settings()) {
-            settings.read();
-            tell(input::System{settings.settings()});
-        }
         tell(input::HeldBack{UINT64_MAX});
         tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
                            now()});
-        wish.counters.after = read_all_counters(options.filter.netns);
-        wish.ts_ns = now();
-        tell(wish);
-        progress.clear();
-        if (out.health() != Output::Health::closed)
-            tell_summary(player.summary(), origin);
+        counters.after = read_all_counters(options.filter.netns);
+        return counters;
     }
 
     /// The last lines, and the exit code.
@@ -380,6 +414,12 @@ struct Session {
         return options.strict_audit && bad ? unexplained_code : exit_code_of(*presenter);
     }
 };
+
+/// Null where no metrics are asked for.
+Result<std::unique_ptr<Exporter>> open_exporter(const std::string& address)
+{
+    return address.empty() ? std::unique_ptr<Exporter>() : Exporter::open(address);
+}
 
 /// Null: none is asked for.
 Result<std::unique_ptr<RecordingWriter>> open_tape(const Options& o)
@@ -454,6 +494,10 @@ int run_live(const Options& options)
     auto out = open_output(options.command == Command::record ? "/dev/null" : options.output);
     if (!out)
         return fail(out.error());
+    (*out)->never_wait();
+    const auto exporter = open_exporter(options.metrics);
+    if (!exporter)
+        return fail(exporter.error());
     auto tape = open_tape(options);
     if (!tape)
         return fail(tape.error());
@@ -473,7 +517,8 @@ int run_live(const Options& options)
         origin_of(options, tracing->plan, kernel, tracing->tracer->counts_misses());
     if (*tape)
         (*tape)->begin(origin);
-    Session session{options, tracing->plan, *tracing->tracer, origin, **out, tape->get()};
+    Session session{options, tracing->plan,   *tracing->tracer, origin,
+                    **out,   exporter->get(), tape->get()};
     session.tell(input::Start{std::move(counters)});
     if (session.asks_for_settings())
         session.settings.read(); // of namespaces that may be gone at the end
@@ -481,6 +526,8 @@ int run_live(const Options& options)
         session.adopt_sockets();
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
+    if (*exporter)
+        say("metrics on {}", (*exporter)->url());
     say("ready ({})", tracing->plan.title());
     if (session.top != nullptr)
         session.top->enter();

@@ -14,6 +14,9 @@
 #include <cstring>
 #include <map>
 
+#include "exporter.h"
+#include "tcpsaga/output.h"
+
 namespace tcpsaga {
 namespace {
 
@@ -156,7 +159,10 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
 void add_output_options(CLI::App& app, Options& o, const std::string& reopened = "")
 {
     app.add_flag("--json", o.json, "one JSON object a line");
-    app.add_option("-o", o.output, "write to a file, mode 0600" + reopened)->type_name("FILE");
+    app.add_option("-o", o.output,
+                   "write to a file (mode 0600" + reopened +
+                       "), or to a stream socket: unix:PATH, tcp:HOST:PORT")
+        ->type_name("WHERE");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(CLI::PositiveNumber)
         ->type_name("N");
@@ -214,6 +220,8 @@ void add_run_options(CLI::App& app, Options& o)
                    "a summary with its audit every so many seconds, as on SIGUSR1 and at the end")
         ->check(positive)
         ->type_name("SECS");
+    app.add_option("--metrics", o.metrics, "serve metrics for Prometheus there; PORT: on loopback")
+        ->type_name("ADDR:PORT");
     app.add_flag_callback(
         "--no-snapshot", [&o] { o.snapshot = false; },
         "do not look for what is there at the start");
@@ -350,6 +358,14 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
+    if (const auto status = Output::check(o.output); !status)
+        return status;
+    if (!o.metrics.empty()) {
+        const auto address = metrics_address(o.metrics);
+        if (!address)
+            return address.error();
+        o.metrics = *address;
+    }
     if (o.command == Command::replay) {
         if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
             return Error{"life, doctor and report do not take", "--event and --state", 0,

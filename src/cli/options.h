@@ -32,6 +32,7 @@ struct Options {
     std::vector<SocketKey> by;      ///< sockets: count instead
     bool info = false;              ///< sockets: with bytes, rtt and retransmits
     std::string output;             ///< "" = standard output
+    std::string metrics;            ///< ADDR:PORT to serve metrics on; "" = none
     std::string record;             ///< the recording that is written; "" = none
     bool force = false;             ///< it may replace a file
     std::vector<std::string> files; ///< the recordings that are replayed

@@ -13,6 +13,8 @@
 namespace tcpsaga {
 namespace {
 
+constexpr std::chrono::seconds last_patience{2}; // with a reader that takes nothing
+
 PresentOptions present_options(const Options& o, const Origin& from, const Output& out)
 {
     PresentOptions p;
@@ -195,20 +197,29 @@ bool Player::play(const input::Start& i)
     return true;
 }
 
-bool Player::play(const input::Summarize& i)
+event::Summary Player::reckon(const CounterReading& now, bool final) const
 {
     const Filter& filter = from_.config.filter;
-    const event::Summary before = std::exchange(summary_, correlator_.summary());
-    set_interval(summary_, before, (i.ts_ns - std::exchange(summary_ns_, i.ts_ns)) / 1000);
-    summary_.final = i.final;
+    event::Summary s = correlator_.summary();
+    s.final = final;
     AuditContext context = from_.audit;
-    context.lost = summary_.lost();
+    context.lost = s.lost() - s.lost_output; // lost lines were counted
     context.filtered = filter.asks_for_ends() || filter.cgroup != 0;
-    const CounterReading end{i.counters.before, asked_for(i.counters.after, filter)};
-    summary_.audit = audit(at_start_, end, correlator_.seen(), context);
-    summary_.lost_output = out_.lines_lost();
+    const CounterReading end{now.before, asked_for(now.after, filter)};
+    s.audit = audit(at_start_, end, correlator_.seen(), context);
+    s.lost_output = out_.lines_lost();
+    return s;
+}
+
+bool Player::play(const input::Summarize& i)
+{
+    const event::Summary before = std::exchange(summary_, reckon(i.counters, i.final));
+    set_interval(summary_, before, (i.ts_ns - std::exchange(summary_ns_, i.ts_ns)) / 1000);
     presenter_.on_event({i.ts_ns, nullptr, {}, summary_});
-    out_.flush();
+    if (i.final)
+        out_.drain(last_patience);
+    else
+        out_.flush();
     summary_.lost_output = out_.lines_lost(); // with what that flush lost
     return true;
 }

@@ -121,6 +121,8 @@ public:
     bool play(const input::NetnsName& i);
     bool play(const Input& i);
 
+    /// All counts so far beside what the kernel's counters say now.
+    [[nodiscard]] event::Summary reckon(const CounterReading& now, bool final) const;
     [[nodiscard]] bool full() const { return limit_.reached(); }
     template <class Visitor>
     void for_each_connection(const Visitor& visit) const

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 namespace tcpsaga {
 namespace {
@@ -40,6 +41,7 @@ void Histogram::add(std::uint64_t value)
         buckets_.resize(bucket + 1);
     buckets_[bucket]++;
     count_++;
+    sum_ += value;
     max_ = std::max(max_, value);
 }
 
@@ -54,7 +56,27 @@ Histogram Histogram::since(const Histogram& earlier) const
             later.max_ = std::min(value_of(i), max_);
     }
     later.count_ = count_ - earlier.count_;
+    later.sum_ = sum_ - earlier.sum_;
     return later;
+}
+
+void Histogram::add(const Histogram& other)
+{
+    if (other.buckets_.size() > buckets_.size())
+        buckets_.resize(other.buckets_.size());
+    for (std::size_t i = 0; i < other.buckets_.size(); i++)
+        buckets_[i] += other.buckets_[i];
+    count_ += other.count_;
+    sum_ += other.sum_;
+    max_ = std::max(max_, other.max_);
+}
+
+std::uint64_t Histogram::below_power_of_two(unsigned bit) const
+{
+    // A power of two is the first value of its bucket.
+    const std::size_t end = std::min(bucket_of(std::uint64_t{1} << bit), buckets_.size());
+    return std::accumulate(buckets_.begin(), buckets_.begin() + static_cast<std::ptrdiff_t>(end),
+                           std::uint64_t{0});
 }
 
 std::uint64_t Histogram::percentile(double percent) const

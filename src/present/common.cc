@@ -33,11 +33,24 @@ std::size_t utf8_length(std::string_view s)
     return overlong || surrogate || too_big ? 0 : n;
 }
 
-bool is_control(std::string_view sequence)
+/// Of a well-formed sequence.
+std::uint32_t code_point(std::string_view sequence)
 {
-    const auto c = static_cast<unsigned char>(sequence[0]);
-    // C0, DEL, and C1 (U+0080..U+009F, which terminals obey too)
-    return c < 0x20 || c == 0x7f || (c == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0);
+    const auto first = static_cast<unsigned char>(sequence[0]);
+    std::uint32_t c = sequence.size() == 1 ? first : first & (0x7fU >> sequence.size());
+    for (const char byte : sequence.substr(1))
+        c = (c << 6) | (static_cast<unsigned char>(byte) & 0x3fU);
+    return c;
+}
+
+/// What steers a terminal, ends a line or changes the direction of text.
+bool is_control(std::uint32_t c)
+{
+    const bool c0_or_c1 = c < 0x20 || (c >= 0x7f && c < 0xa0); // terminals obey C1 too
+    const bool line_end = c == 0x2028 || c == 0x2029; // to Python's splitlines(), and others
+    const bool direction = c == 0x061c || c == 0x200e || c == 0x200f ||
+                           (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return c0_or_c1 || line_end || direction;
 }
 
 std::string base64(const std::array<unsigned char, 20>& digest)
@@ -70,9 +83,8 @@ void append_json_string(fmt::memory_buffer& to, std::string_view text)
             append(to, "\\ufffd");
         else if (sequence == "\"" || sequence == "\\")
             to.push_back('\\'), to.push_back(sequence[0]);
-        else if (is_control(sequence)) // the second byte of a C1 control is its number
-            fmt::format_to(std::back_inserter(to), "\\u{:04x}",
-                           static_cast<unsigned char>(sequence[n - 1]));
+        else if (const std::uint32_t c = code_point(sequence); is_control(c))
+            fmt::format_to(std::back_inserter(to), "\\u{:04x}", c);
         else
             append(to, sequence);
     }
@@ -85,7 +97,7 @@ void append_visible(fmt::memory_buffer& to, std::string_view text)
         const std::size_t n = utf8_length(text);
         const auto sequence = text.substr(0, std::max<std::size_t>(n, 1));
         text.remove_prefix(sequence.size());
-        if (n != 0 && !is_control(sequence) && sequence != "\\") {
+        if (n != 0 && !is_control(code_point(sequence)) && sequence != "\\") {
             append(to, sequence);
             continue;
         }

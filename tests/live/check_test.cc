@@ -116,7 +116,7 @@ TEST_F(Btf, FromAnotherFile)
     EXPECT_EQ(tracer.stop(), 0);
     std::vector<json> events;
     for (const auto& line : tracer.out())
-        events.push_back(json::parse(line));
+        events.push_back(parse_event(line));
     const auto closes = select(events, {{"event", "close"}});
     ASSERT_EQ(closes.size(), 2U);
     for (const json& e : closes) {

@@ -387,7 +387,7 @@ TEST_F(DoctorFinds, CloseWaitsThatLeak)
     EXPECT_EQ(storm(server.port, 5).exit_code, 0);
     int stuck = 0;
     ASSERT_TRUE(trace.process().wait_out([&](const std::string& line) {
-        const json e = json::parse(line);
+        const json e = parse_event(line);
         return (stuck += matches(e, {{"event", "stuck"}, {"state", "CLOSE_WAIT"}}) ? 1 : 0) == 5;
     }));
     trace.stop();

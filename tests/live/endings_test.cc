@@ -246,7 +246,7 @@ protected:
         saga.process().wait_out([&](const std::string& line) {
             if (line.find(R"("event":"summary")") == std::string::npos)
                 return false;
-            summary = json::parse(line);
+            summary = parse_event(line);
             return --nth == 0;
         });
         return summary;

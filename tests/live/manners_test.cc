@@ -207,7 +207,7 @@ TEST_F(Manners, FilesArePrivateAndReopenedOnHangup)
     std::size_t closes = 0;
     std::ifstream file(path);
     for (std::string line; std::getline(file, line);)
-        closes += json::parse(line)["event"] == "close" ? 1 : 0;
+        closes += parse_event(line)["event"] == "close" ? 1 : 0;
     EXPECT_EQ(closes, 2U);
     std::filesystem::remove_all(folder);
 }

@@ -71,7 +71,7 @@ std::vector<json> events_of(const Ran& r)
     std::vector<json> events;
     std::istringstream lines(r.out);
     for (std::string line; std::getline(lines, line);)
-        events.push_back(json::parse(line));
+        events.push_back(parse_event(line));
     return events;
 }
 

@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "schema.h"
+
 namespace live {
 namespace {
 
@@ -70,11 +72,26 @@ Saga::Saga(std::vector<std::string> args) : process_(command_line(std::move(args
         throw std::runtime_error("tcpsaga did not become ready: " + said());
 }
 
+json parse_event(const std::string& line)
+{
+    json event = json::parse(line);
+    EXPECT_EQ(schema_errors(event), "");
+    return event;
+}
+
+const json& Saga::event(std::size_t number, const std::string& line) const
+{
+    if (number == parsed_.size())
+        parsed_.push_back(parse_event(line));
+    return parsed_.at(number);
+}
+
 json Saga::wait_for(const json& pattern)
 {
     json found;
+    std::size_t number = 0;
     const bool seen = process_.wait_out([&](const std::string& line) {
-        found = json::parse(line);
+        found = event(number++, line);
         return matches(found, pattern);
     });
     if (!seen) {
@@ -88,10 +105,10 @@ json Saga::wait_for(const json& pattern)
 
 std::vector<json> Saga::all(const json& pattern) const
 {
-    std::vector<json> events;
+    std::size_t number = 0;
     for (const auto& line : process_.out())
-        events.push_back(json::parse(line));
-    return select(events, pattern);
+        static_cast<void>(event(number++, line));
+    return select(parsed_, pattern);
 }
 
 std::vector<json> Saga::stop()

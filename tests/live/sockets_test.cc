@@ -25,7 +25,7 @@ std::vector<json> parse(const std::string& text)
     std::vector<json> all;
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);)
-        all.push_back(json::parse(line));
+        all.push_back(parse_event(line));
     return all;
 }
 

@@ -27,6 +27,13 @@ TEST(community_id, published_ipv6)
     EXPECT_EQ(id(b, 25, a, 63943), "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=");
 }
 
+// Of Zeek's test suite (community_id_v1) and of Elasticsearch's community_id processor.
+TEST(community_id, as_others_publish_it)
+{
+    EXPECT_EQ(id("1.2.3.4", 1122, "5.6.7.8", 3344), "1:wCb3OG7yAFWelaUydu0D+125CLM=");
+    EXPECT_EQ(id("123.124.125.126", 12345, "55.56.57.58", 80), "1:9qr9Z1LViXcNwtLVOHZ3CL8MlyM=");
+}
+
 TEST(community_id, mapped_is_ipv4)
 {
     EXPECT_EQ(id("::ffff:128.232.110.120", 34855, "::ffff:66.35.250.204", 80),

@@ -757,10 +757,23 @@ INSTANTIATE_TEST_SUITE_P(c1_controls, json_string,
                                            Quoted{"\xc2\x9b", R"(\u009b)"},
                                            Quoted{"\xc2\x9f", R"(\u009f)"}));
 
+// JSON allows these raw too, but readers that split text into lines stop at U+2028.
+INSTANTIATE_TEST_SUITE_P(line_ends_and_directions, json_string,
+                         ::testing::Values(Quoted{"\xe2\x80\xa8", R"(\u2028)"},
+                                           Quoted{"\xe2\x80\xa9", R"(\u2029)"},
+                                           Quoted{"a\xe2\x80\xae"
+                                                  "b",
+                                                  R"(a\u202eb)"},
+                                           Quoted{"\xe2\x81\xa6", R"(\u2066)"},
+                                           Quoted{"\xd8\x9c", R"(\u061c)"},
+                                           Quoted{"\xe2\x82\xac", "\xe2\x82\xac"},
+                                           Quoted{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"}));
+
 TEST(json, hostile_names_come_back_as_they_were)
 {
-    for (const std::string_view name : {"a\nb", "a\"b", "a\\b", "\x1b[31m", "\xc2\x9b", "\t",
-                                        "{\"v\":2}", "exactly 15 byte", ""}) {
+    for (const std::string_view name :
+         {"a\nb", "a\"b", "a\\b", "\x1b[31m", "\xc2\x9b", "\t", "\xe2\x80\xa8x\xe2\x80\xae",
+          "\x1b]0;x\a", "\x7f", "{\"v\":2}", "exactly 15 byte", ""}) {
         const auto text = render_records(make_json, plain(), [&](Correlator& c) {
             tell(c, 1ms, client().connect().by({1, name}));
         });

@@ -176,6 +176,20 @@ TEST_P(live_arguments, choose_output)
     EXPECT_EQ(o.count, 100U);
 }
 
+TEST_P(live_arguments, choose_where_metrics_are)
+{
+    EXPECT_EQ(live({}).metrics, "");
+    EXPECT_EQ(live({"--metrics", "9435"}).metrics, "127.0.0.1:9435");
+    EXPECT_EQ(live({"--metrics", "0.0.0.0:9435"}).metrics, "0.0.0.0:9435");
+    EXPECT_EQ(live({"--metrics", "[::1]:9435"}).metrics, "[::1]:9435");
+}
+
+TEST_P(live_arguments, choose_a_socket)
+{
+    EXPECT_EQ(live({"-o", "unix:/run/x"}).output, "unix:/run/x");
+    EXPECT_EQ(live({"-o", "tcp:[::1]:514"}).output, "tcp:[::1]:514");
+}
+
 TEST_P(live_arguments, choose_memory)
 {
     EXPECT_EQ(live({"--ring", "65536"}).ring_bytes, 65536U);
@@ -417,7 +431,13 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"replay", "a", "report", "--event", "close"}, "--event"},
         Wrong{{"replay", "a", "report", "--count", "1"}, "--count"}, Wrong{{"report"}, "FILE"},
         Wrong{{"report", "a", "--count", "1"}, "--count"},
-        Wrong{{"report", "a", "--cgroup", "/"}, "--cgroup"}));
+        Wrong{{"report", "a", "--cgroup", "/"}, "--cgroup"},
+        Wrong{{"-o", "tcp:host"}, "'tcp:host'"}, Wrong{{"-o", "unix:"}, "'unix:'"},
+        Wrong{{"--metrics", "99999"}, "'99999'"},
+        Wrong{{"--metrics", "localhost:80"}, "[::1]:9435"},
+        Wrong{{"--metrics", "::1:80"}, "'::1:80'"}, Wrong{{"--metrics", ":80"}, "':80'"},
+        Wrong{{"--metrics", "1.2.3.4:"}, "'1.2.3.4:'"},
+        Wrong{{"check", "--metrics", "1"}, "--metrics"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rendering.h"
+#include "schema.h"
 
 namespace tcpsaga::testing {
 namespace {
@@ -342,7 +343,7 @@ std::vector<json> as_json(const std::vector<SocketRow>& rows)
     for (const std::string& line : lines_of(printed([&](Output& out) {
              print_sockets_json(out, choose_sockets(rows, {}, {}), how());
          })))
-        all.push_back(json::parse(line));
+        EXPECT_EQ(schema_errors(all.emplace_back(json::parse(line))), "");
     return all;
 }
 
