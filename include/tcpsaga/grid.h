@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 /* A screen as it is meant to look, before any terminal is told of it. */
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,6 +44,11 @@ public:
 
 private:
     [[nodiscard]] char32_t shown(char32_t c) const;
+    [[nodiscard]] std::size_t place(int row, int column) const
+    {
+        return static_cast<std::size_t>(row) * static_cast<std::size_t>(columns_) +
+               static_cast<std::size_t>(column);
+    }
 
     int columns_, rows_;
     bool ascii_;

@@ -101,7 +101,7 @@ private:
     };
     [[nodiscard]] TopListener row_of(const event::ListenerSummary& l,
                                      const event::Summary& s) const;
-    void add_turned(TopListener& row, Turned& turned) const;
+    static void add_turned(TopListener& row, Turned& turned);
     void add_listeners(TopData& data, const event::Summary& s);
     void add_counts(TopData& data, const event::Summary& s) const;
     void add_look(TopData& data) const;

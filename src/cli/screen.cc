@@ -39,7 +39,9 @@ std::size_t leave_size;
 void give_back(int number)
 {
     tcsetattr(STDIN_FILENO, TCSANOW, &as_it_was);
-    static_cast<void>(!write(STDOUT_FILENO, leave.data(), leave_size));
+    if (write(STDOUT_FILENO, leave.data(), leave_size) < 0) {
+        // nothing can be done about it
+    }
     raise(number);
 }
 
@@ -95,7 +97,8 @@ std::array<attr_t, style_count> attributes()
     constexpr std::array<short, 3> colors{COLOR_CYAN, COLOR_GREEN, COLOR_RED};
     for (std::size_t i = 0; i < colors.size(); i++) {
         init_pair(static_cast<short>(i + 1), colors.at(i), -1);
-        of.at(static_cast<std::size_t>(Style::bar) + i) = COLOR_PAIR(i + 1);
+        of.at(static_cast<std::size_t>(Style::bar) + i) =
+            static_cast<attr_t>(COLOR_PAIR(static_cast<int>(i + 1)));
     }
     of.at(static_cast<std::size_t>(Style::bad)) |= A_BOLD;
     return of;

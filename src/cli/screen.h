@@ -38,7 +38,7 @@ public:
 private:
     void paint_until_stopped();
     void read_keys();
-    void suspend();
+    static void suspend();
     void wake() const;
 
     TopView view_; ///< under mutex_

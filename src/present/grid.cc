@@ -2,7 +2,7 @@
 #include "tcpsaga/grid.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
 
 namespace tcpsaga {
 namespace {
@@ -34,28 +34,36 @@ bool is_narrow(char32_t c)
            bars.find(c) != std::u32string_view::npos;
 }
 
+/// Of a UTF-8 sequence by its first byte; of what is none, 1.
+std::size_t sequence_length(unsigned char first)
+{
+    return first < 0xc2 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 1;
+}
+
+std::optional<char32_t> decoded(std::string_view sequence)
+{
+    const auto first = static_cast<unsigned char>(sequence[0]);
+    if (sequence.size() == 1)
+        return first < 0x80 ? std::optional<char32_t>(first) : std::nullopt;
+    char32_t c = first & (0xffU >> (sequence.size() + 1));
+    for (const char byte : sequence.substr(1)) {
+        if ((static_cast<unsigned char>(byte) & 0xc0) != 0x80)
+            return std::nullopt;
+        c = c << 6 | (static_cast<unsigned char>(byte) & 0x3f);
+    }
+    return c;
+}
+
 } // namespace
 
 std::u32string code_points(std::string_view text)
 {
     std::u32string points;
-    for (std::size_t i = 0; i < text.size();) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const std::size_t n = byte < 0x80   ? 1
-                              : byte < 0xc2 ? 0
-                              : byte < 0xe0 ? 2
-                              : byte < 0xf0 ? 3
-                              : byte < 0xf5 ? 4
-                                            : 0;
-        char32_t c = n == 1 ? byte : n == 0 ? 0 : byte & (0xffU >> (n + 1));
-        bool good = n != 0 && i + n <= text.size();
-        for (std::size_t k = 1; good && k < n; k++) {
-            const auto next = static_cast<unsigned char>(text[i + k]);
-            good = (next & 0xc0) == 0x80;
-            c = c << 6 | (next & 0x3f);
-        }
-        points += good ? c : U'\ufffd';
-        i += good ? n : 1;
+    while (!text.empty()) {
+        const std::size_t n = sequence_length(static_cast<unsigned char>(text[0]));
+        const auto c = n <= text.size() ? decoded(text.substr(0, n)) : std::nullopt;
+        points += c.value_or(U'\ufffd');
+        text.remove_prefix(c ? n : 1);
     }
     return points;
 }
@@ -68,7 +76,7 @@ Grid::Grid(int columns, int rows, bool ascii)
 
 const Grid::Cell& Grid::at(int row, int column) const
 {
-    return cells_[static_cast<std::size_t>(row * columns_ + column)];
+    return cells_[place(row, column)];
 }
 
 char32_t Grid::shown(char32_t c) const
@@ -92,7 +100,7 @@ int Grid::put(int row, int column, std::string_view text, Style style, int width
     for (const char32_t c : code_points(text)) {
         if (column >= end)
             break;
-        cells_[static_cast<std::size_t>(row * columns_ + column++)] = {shown(c), style};
+        cells_[place(row, column++)] = {shown(c), style};
     }
     return column;
 }
@@ -108,7 +116,7 @@ void Grid::paint(int row, int column, int width, Style style)
     if (row < 0 || row >= rows_)
         return;
     for (int i = column; i < std::min(columns_, column + width); i++)
-        cells_[static_cast<std::size_t>(row * columns_ + i)].style = style;
+        cells_[place(row, i)].style = style;
 }
 
 std::string Grid::text() const

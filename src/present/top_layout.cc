@@ -77,8 +77,7 @@ std::string depth_bar(std::uint32_t depth, std::uint32_t high, std::uint32_t lim
 
 std::string counted(std::string_view name, std::uint64_t n, std::uint64_t more)
 {
-    std::string text = fmt::format("{} {}", name, n);
-    return more == 0 ? text : text + fmt::format(" (+{})", more);
+    return more == 0 ? fmt::format("{} {}", name, n) : fmt::format("{} {} (+{})", name, n, more);
 }
 
 Style bad_if(bool is_bad)
@@ -350,7 +349,7 @@ private:
     /// The listener that is looked into, and how many connections it has.
     void listener_line(int row)
     {
-        const TopListenerKey& key = *view_.opened_;
+        const TopListenerKey key = view_.opened_.value_or(TopListenerKey{});
         const auto found = std::ranges::find(data_.listeners, key, &TopListener::key);
         std::vector<Piece> pieces;
         if (found != data_.listeners.end()) {
@@ -362,7 +361,8 @@ private:
                                   ? fmt::format("queue {}/{}, up to {}", *l.depth, l.limit, l.high)
                                   : "queue ?",
                               l.depth && *l.depth > l.limit ? Style::bad : Style::plain});
-            pieces.push_back({fmt::format("overflows {}", l.overflows), bad_if(l.new_overflows)});
+            pieces.push_back({fmt::format("overflows {}", l.overflows),
+                              bad_if(l.new_overflows != 0)});
         } else {
             pieces.push_back({fmt::format("port {}", key.port), Style::title});
         }

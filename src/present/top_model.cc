@@ -186,7 +186,7 @@ TopListener TopModel::row_of(const event::ListenerSummary& l, const event::Summa
     return row;
 }
 
-void TopModel::add_turned(TopListener& row, Turned& t) const
+void TopModel::add_turned(TopListener& row, Turned& t)
 {
     row.overflows += less(t.overflows, t.overflows_zero);
     row.new_overflows += t.overflows - t.overflows_before;

@@ -74,6 +74,31 @@ void sort_rows(std::vector<const Row*>& rows, bool reversed, const Before& befor
     });
 }
 
+/// How far a key moves; 0: it does not.
+std::ptrdiff_t rows_by(char32_t key)
+{
+    constexpr std::ptrdiff_t page = 10;
+    constexpr std::ptrdiff_t all = 1 << 30;
+    switch (key) {
+    case key::up:
+    case U'k':
+        return -1;
+    case key::down:
+    case U'j':
+        return 1;
+    case key::page_up:
+        return -page;
+    case key::page_down:
+        return page;
+    case key::home:
+        return -all;
+    case key::end:
+        return all;
+    default:
+        return 0;
+    }
+}
+
 } // namespace
 
 void TopView::show(std::shared_ptr<const TopData> data)
@@ -196,15 +221,7 @@ void TopView::edit_filter(char32_t key)
 
 void TopView::move(char32_t key)
 {
-    constexpr std::ptrdiff_t page = 10;
-    constexpr std::ptrdiff_t all = 1 << 30;
-    const std::ptrdiff_t by = key == key::up || key == U'k'     ? -1
-                              : key == key::down || key == U'j' ? 1
-                              : key == key::page_up             ? -page
-                              : key == key::page_down           ? page
-                              : key == key::home                ? -all
-                              : key == key::end                 ? all
-                                                                : 0;
+    const std::ptrdiff_t by = rows_by(key);
     const auto rows = listeners();
     const std::size_t n = opened_ ? connections().size() : rows.size();
     if (by == 0 || n == 0)

@@ -100,6 +100,25 @@ TEST(arguments, of_record_name_a_file)
     EXPECT_FALSE(beside.force);
 }
 
+TEST(arguments, of_top)
+{
+    Options o = options({"top"});
+    EXPECT_EQ(o.command, Command::top);
+    EXPECT_EQ(o.view, Command::top);
+    EXPECT_FALSE(o.once);
+    EXPECT_EQ(o.interval_s, 1);
+    o = options({"top", "--once", "--interval", "0.5", "--lport", "80", "--attach", "kprobe"});
+    EXPECT_TRUE(o.once);
+    EXPECT_EQ(o.interval_s, 0.5);
+    EXPECT_THAT(o.filter.lports, ElementsAre(80));
+    EXPECT_EQ(o.wish.preferred, Mechanism::kprobe);
+    // What would write into the screen, or has no place on it.
+    for (const char* other : {"--json", "--summary=1", "-o=x", "--count=1", "--event=close"})
+        EXPECT_EQ(answer({"top", other}).parsed.exit_code, 2) << other;
+    EXPECT_THAT(answer({"top", "--interval", "0"}).err, HasSubstr("--interval"));
+    EXPECT_EQ(answer({"trace", "--once"}).parsed.exit_code, 2);
+}
+
 TEST(arguments, of_replay_name_files_and_a_view)
 {
     Options o = options({"replay", "a", "b"});

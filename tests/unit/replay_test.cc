@@ -250,10 +250,13 @@ TEST(replay, finds_what_was_too_short_for_the_recorder)
     const TempDir dir;
     {
         Live live(dir.file("r"), as(Command::trace, true));
-        live.tell(1ms, server().birth());
-        live.tell(2ms, server().state(State::syn_recv, State::established));
-        live.tell(3ms, server().accept().by(nginx));
-        live.tell(4ms, server().state(State::established, State::close_wait));
+        for (std::uint16_t n = 0; n < 3; n++) {
+            const Socket s = server().id(200U + n).remote("10.0.0.1", 40000 + n);
+            live.tell(1ms, s.birth());
+            live.tell(2ms, s.state(State::syn_recv, State::established));
+            live.tell(3ms, s.accept().by(nginx));
+            live.tell(4ms, s.state(State::established, State::close_wait));
+        }
         live.tell(input::Stuck{60'000'000'000, 20'000'000'000});
         live.end(20s);
     }
