@@ -4,8 +4,8 @@
 
 namespace tcpsaga {
 
-/// Runs trace, life, doctor or report on recordings; the exit code. 1: one is broken, after all that could be read
-/// of it was printed.
+/// Runs trace, life, doctor or report on recordings; the exit code. 1: one is broken, after all
+/// that could be read of it was printed.
 int run_replay(const Options& options);
 
 } // namespace tcpsaga

@@ -38,18 +38,19 @@ function example(e, host) {
 function finding(f, host, index) {
     const time = ts => clock(Date.parse(ts), host.zone_s);
     const when = f.last ? (f.first && f.first !== f.last ? `${time(f.first)} to ${time(f.last)}` : time(f.last)) : '';
+    const cause = host.findings.findIndex(other => other.finding === f.because);
     const folded = (title, node) => make('details', {}, make('summary', { textContent: title }), node);
     const list = (name, items) => items?.length ? make('ul', { className: name }, ...items) : undefined;
     return make('article', { className: `finding ${f.because ? 'minor' : f.harm}` },
         make('h3', {}, make('span', { className: 'rank', textContent: `${index + 1}` }), ' ', f.what),
         make('p', {}, f.cause, ' ', make('span', { className: 'badge', textContent: f.sure })),
-        f.because ? make('p', { className: 'dim', textContent: `follows from finding ${1 +
-            host.findings.findIndex(other => other.finding === f.because)}: mend that first` }) : undefined,
+        f.because ? make('p', { className: 'dim', textContent:
+            `follows from ${cause < 0 ? f.because : `finding ${cause + 1}`}: mend that first` }) : undefined,
         make('p', { className: 'dim', textContent: [when, process_text(f)].filter(Boolean).join(' · ') }),
         list('counts', Object.entries(f.counts ?? {}).map(([name, n]) =>
             make('li', {}, make('b', { textContent: /_us(_|$)/.test(name) ? micros(n) : count(n) }), ' ',
                 name.replace(/_us(?=_|$)/, '').replaceAll('_', ' ')))),
-        f.because && f.remedies ? folded('by itself', list('remedies', f.remedies.map(remedy))) :
+        f.because && f.remedies ? folded('remedies of its own', list('remedies', f.remedies.map(remedy))) :
             list('remedies', f.remedies?.map(remedy)),
         f.examples ? folded(plural(f.examples.length, 'example'), list('examples', f.examples.map(e => example(e, host)))) :
             undefined);

@@ -12,6 +12,7 @@ export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium
 export async function open(browser, file, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     const page = await context.newPage();
+    page.setDefaultTimeout(15000);
     const errors = [];
     const requests = [];
     page.on('console', m => m.type() === 'error' && errors.push(m.text()));
