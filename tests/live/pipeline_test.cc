@@ -282,7 +282,7 @@ TEST_F(Pipeline, LogrotateLosesNothing)
           file("events.jsonl") +
               " {\n rotate 20\n nocreate\n nocompress\n postrotate\n  kill -HUP " +
               std::to_string(saga.process().pid()) + "\n endscript\n}\n");
-    Process client({peer_path(), "storm", "127.0.0.1", std::to_string(server.port), "2000"});
+    Process client({peer_path(), "storm", "127.0.0.1", std::to_string(server.port), "600"});
     constexpr int times = 5;
     for (int i = 0; i < times; i++) {
         const auto r =
