@@ -251,7 +251,8 @@ TEST(replay, finds_what_was_too_short_for_the_recorder)
     {
         Live live(dir.file("r"), as(Command::trace, true));
         for (std::uint16_t n = 0; n < 3; n++) {
-            const Socket s = server().id(200U + n).remote("10.0.0.1", 40000 + n);
+            const Socket s =
+                server().id(200U + n).remote("10.0.0.1", static_cast<std::uint16_t>(40000 + n));
             live.tell(1ms, s.birth());
             live.tell(2ms, s.state(State::syn_recv, State::established));
             live.tell(3ms, s.accept().by(nginx));
