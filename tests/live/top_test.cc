@@ -4,6 +4,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -349,12 +350,18 @@ TEST_F(TopLive, AStoppedTerminalHoldsUpNobody)
     ASSERT_EQ(unlockpt(master), 0);
     const std::string name = ptsname(master);
     const int terminal = open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC);
-    ASSERT_EQ(tcflow(terminal, TCOOFF), 0);
     Server server("127.0.0.1");
     // A ring that has no room for all.
     Process watching({"sh", "-c",
                       "export TERM=xterm; exec " + top("--ring 64K <") + name + " >" + name});
-    ASSERT_TRUE(watching.wait_err([](const std::string& l) { return has(l, "ready"); }));
+    std::string painted;
+    std::array<char, 4096> chunk{};
+    while (!has(painted, "z zero")) { // the last of the first picture
+        const ssize_t n = read(master, chunk.data(), chunk.size());
+        ASSERT_GT(n, 0);
+        painted.append(chunk.data(), static_cast<std::size_t>(n));
+    }
+    ASSERT_EQ(tcflow(terminal, TCOOFF), 0);
     connect_to(server, count);
     EXPECT_EQ(watching.stop(), 0);
     const std::string said = watching.err().back();
