@@ -368,7 +368,7 @@ private:
     static constexpr const char* path = "/proc/sys/net/ipv4/tcp_max_orphans";
     static std::string read()
     {
-        std::string n = sysctl(std::string("cat ") + path);
+        std::string n = sysctl(std::string("cat ").append(path));
         return n.substr(0, n.find('\n'));
     }
     std::string before_ = read();
