@@ -2,8 +2,8 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <string_view>
 
 #include "tcpsaga/address.h"
@@ -31,8 +31,7 @@ public:
 
     void put(std::string_view text)
     {
-        std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
+        at_ = std::copy(text.begin(), text.end(), at_);
     }
     void put(char c) { *at_++ = c; }
     void number(std::uint64_t value) { at_ = std::to_chars(at_, at_ + 20, value).ptr; }
