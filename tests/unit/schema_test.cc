@@ -141,6 +141,10 @@ TEST(schema, has_the_kinds_and_keys_that_are_documented)
     for (const std::string& kind : kinds) {
         const json& definition = schema().at("$defs").at(kind);
         EXPECT_EQ(definition.at("additionalProperties"), false) << kind;
+        for (const char* key : {"netns_name", "cgroup", "pod", "ns_pid"})
+            EXPECT_EQ(definition.at("properties").contains(key),
+                      definition.at("properties").contains("pid_from"))
+                << kind;
         Keys own;
         for (const auto& [key, what] : definition.at("properties").items())
             if (!shared.contains(key))
