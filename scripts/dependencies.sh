@@ -5,12 +5,14 @@ set -euo pipefail
 build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
-    linux-libc-dev
+    libcap-dev libsystemd-dev
+    linux-libc-dev python3
 )
 test=(
     libgtest-dev libgmock-dev
-    clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
-    liburing-dev curl nginx wrk python3 iproute2 nftables libbpf-tools
+    clang-format clang-tidy-16 clang-16 libclang-rt-16-dev shellcheck # 16: see .clang-tidy
+    libcap2-bin lintian debootstrap groff-base zsh sqlite3 jq
+    liburing-dev curl nginx wrk iproute2 nftables libbpf-tools
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
 bench=(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "live.h"
 
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,14 +11,14 @@
 #include <csignal>
 #include <ctime>
 #include <functional>
-#include <set>
 
+#include "looker.h"
+#include "notify.h"
+#include "privileges.h"
 #include "say.h"
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
 #include "tcpsaga/kallsyms.h"
-#include "tcpsaga/listener_poll.h"
-#include "tcpsaga/port_use.h"
 #include "tcpsaga/present.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
@@ -109,7 +110,7 @@ private:
 /// for each destination.
 class PortCounter : public Sink {
 public:
-    explicit PortCounter(Sink& next) : next_(next) {}
+    PortCounter(Sink& next, Looker& looker) : next_(next), looker_(looker) {}
     void on_event(const Event& e) override
     {
         const auto* error = std::get_if<event::ConnectError>(&e.what);
@@ -133,11 +134,12 @@ private:
             looks_.clear();
         const auto [it, is_new] = looks_.try_emplace({c.tuple.netns, c.tuple.remote});
         if (is_new || ts_ns > it->second.ts_ns + second)
-            it->second = {ts_ns, look_at_ports(c.tuple.netns, c.tuple.remote)};
+            it->second = {ts_ns, looker_.ports(c.tuple.netns, c.tuple.remote)};
         return it->second.use;
     }
 
     Sink& next_;
+    Looker& looker_;
     std::map<std::pair<std::uint32_t, Endpoint>, Look> looks_;
 };
 
@@ -151,6 +153,12 @@ void tell_what_is_lost(const Plan& plan)
         else
             say("{} by {}: {}", c.fact->name, name_of(c.taken->mechanism), c.loses());
     }
+}
+
+void tell_what_is_lost(const std::vector<MissingCapability>& missing)
+{
+    for (const MissingCapability& m : missing)
+        say("without {}: lost: {}", m.name, m.loses);
 }
 
 std::string millis(const Histogram& h)
@@ -214,16 +222,17 @@ struct Session {
     const Plan& plan;
     Tracer& tracer;
     const KernelProber& kernel;
+    Looker& looker;
     CounterReading at_start;
     Output& out;
     std::unique_ptr<Sink> presenter = make_presenter(options, out);
     KernelSymbols symbols{};
     Limit limit{*presenter, out, options.count};
-    PortCounter port_counter{limit};
+    PortCounter port_counter{limit, looker};
     Correlator correlator{correlator_config(), port_counter};
     KernelLosses told{};
+    bool told_blind = false;
     bool misses_uncounted = !tracer.counts_misses(); // asked while attached
-    ListenerPoll listener_poll{options.filter.netns};
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
     std::uint64_t looked_for_stuck = now();
@@ -268,6 +277,7 @@ struct Session {
         if (records != before)
             last_record = now();
         tell_losses(timeout_ms == 0);
+        tell_blindness();
         out.flush();
         out.check_reader();
         return status;
@@ -279,6 +289,13 @@ struct Session {
         constexpr std::uint64_t quiet_ns = 200'000'000;
         const bool quiet = now() - last_record > quiet_ns;
         return quiet && !options.duration_s && !options.summary_s ? idle_poll_ms : poll_ms;
+    }
+
+    void tell_blindness()
+    {
+        if (looker.lost() && !std::exchange(told_blind, true))
+            say("the process that looks into other network namespaces is gone: no audit, no use of "
+                "ports and no polled queues from now on");
     }
 
     /// All connections are looked at, so not too often.
@@ -353,7 +370,7 @@ struct Session {
         const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
         if (!at_once && waited_ms < listener_poll_ms)
             return;
-        correlator.on_polled(listener_poll.look(), ts, waited_ms);
+        correlator.on_polled(looker.listeners(), ts, waited_ms);
         polled_at = ts;
     }
 
@@ -361,7 +378,7 @@ struct Session {
     /// hooks are taken away between the two readings of the kernel's counters.
     event::Summary summarize(bool final)
     {
-        CounterReading end{read_all_counters(options.filter.netns), {}};
+        CounterReading end{looker.counters(), {}};
         if (final)
             tracer.detach();
         if (out.health() == Output::Health::good)
@@ -371,7 +388,7 @@ struct Session {
         correlator.settle(tracer.listener_totals(), now());
         correlator.settle(tracer.netns_totals());
         correlator.settle(tracer.drop_totals(), now());
-        end.after = read_all_counters(options.filter.netns);
+        end.after = looker.counters();
         event::Summary s = correlator.summary();
         s.final = final;
         s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost()));
@@ -484,6 +501,15 @@ Result<Tracing> start_tracing(const Options& options, KernelProber& kernel)
     return start_with(options, kernel, [&](const Hook& h) { return kernel.can_attach(h); });
 }
 
+/// All of them, but on kernels before 5.19, which let nobody read a BPF map without CAP_BPF where
+/// kernel.unprivileged_bpf_disabled is set. CAP_SYS_ADMIN does too, where it is all we have.
+Status give_up_privileges(const Tracer& tracer)
+{
+    if (holds_unprivileged([&] { return tracer.can_ask(); }))
+        return keep_only({});
+    return has_capability(CAP_BPF) ? keep_only({CAP_BPF}) : keep_only({CAP_SYS_ADMIN});
+}
+
 } // namespace
 
 int run_live(const Options& options)
@@ -494,25 +520,37 @@ int run_live(const Options& options)
     if (!out)
         return fail(out.error());
     catch_signals();
+    Looker looker(options.filter.netns);
+    if (wants_other_namespaces(options) && has_capability(CAP_SYS_PTRACE))
+        if (const auto status = looker.separate(); !status) // early: it inherits next to nothing
+            return fail(status.error());
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
-    CounterReading counters{read_all_counters(options.filter.netns), {}};
+    CounterReading counters{looker.counters(), {}};
     if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
         return fail(Error{"cannot filter by", "--cgroup", 0,
                           "this kernel was built without CONFIG_SOCK_CGROUP_DATA"});
     auto tracing = start_tracing(options, kernel);
     if (!tracing)
         return fail(tracing.error());
-    counters.after = read_all_counters(options.filter.netns);
-    Session session{options, tracing->plan, *tracing->tracer, kernel, std::move(counters), **out};
+    counters.after = looker.counters();
+    Session session{options, tracing->plan, *tracing->tracer, kernel, looker, std::move(counters),
+                    **out};
     if (options.snapshot)
         session.adopt_sockets();
-    (*out)->flush(); // the header, before anything happens
+    if (tracing->plan.of(FactId::drop).hooked())
+        session.symbols.read(); // the kernel shows addresses to the privileged
+    (*out)->flush();            // the header, before anything happens
     tell_what_is_lost(tracing->plan);
+    tell_what_is_lost(missing_for(options));
+    if (const auto status = give_up_privileges(*tracing->tracer); !status)
+        return fail(status.error());
     say("ready ({})", tracing->plan.title());
+    notify_service("READY=1");
     if (auto status = session.run(); !status)
         return fail(status.error());
+    notify_service("STOPPING=1");
     return session.finish();
 }
 

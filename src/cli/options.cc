@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "describe.h"
+
 namespace tcpsaga {
 namespace {
 
@@ -314,6 +316,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
     check->add_flag("--json", o.json, "as one JSON object");
     check->add_flag("--programs", o.programs, "load them too: what each costs the verifier");
 
+    if (argc == 2 && std::strcmp(argv[1], "--describe") == 0) {
+        print_description(app);
+        return {{}, 0};
+    }
     const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
     if (argc > 1 && argv[1][0] != '-' &&
         std::ranges::none_of(commands, [&](auto* c) { return c->get_name() == argv[1]; }))
