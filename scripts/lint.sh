@@ -59,7 +59,7 @@ for file in "${sources[@]}"; do
     [ "$(cat "$stamps/${file//\//_}" 2>/dev/null)" = "$key" ] || printf '%s\0' "$file" "$key"
 done | xargs -0 -r -n 2 -P "$(nproc)" scripts/lint.sh --tidy || failed=1
 
-shellcheck .ci/run scripts/*.sh || failed=1
+shellcheck .ci/run scripts/*.sh scripts/package/*.sh || failed=1
 
 find scripts tests -name '*.py' -print0 |
     PYTHONPYCACHEPREFIX=$stamps/python xargs -0 -r python3 -m py_compile || failed=1
