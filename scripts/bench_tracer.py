@@ -101,7 +101,7 @@ class Running:
             text = self.errors.read_text(errors="replace")
             if self.process.poll() is not None:
                 lines = [x for x in (text + self.output.read_text(errors="replace")).splitlines() if x]
-                wrong = [x for x in lines if re.search("error|fail|cannot|unable|no such", x, re.I)]
+                wrong = [x for x in lines if 'raise ' not in x and re.search("error|fail|cannot|unable|no such", x, re.I)]
                 why = (wrong or lines[-1:] or [f"exit code {self.process.returncode}"])[0]
                 raise Failed(f"does not run here: {why.strip()[:120]}")
             if self.tracer.says_ready and "ready" in text:

@@ -5,7 +5,7 @@ set -euo pipefail
 build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
-    libcap-dev libsystemd-dev
+    libcap-dev libsystemd-dev libzstd-dev libxxhash-dev
     linux-libc-dev python3
 )
 test=(

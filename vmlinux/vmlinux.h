@@ -177,7 +177,7 @@ struct sk_buff {
     __u16 network_header;
     unsigned int tail; /* from head, on 64 bits */
     unsigned char *head;
-    struct sock *sk;           /* in an anonymous union, as dev is */
+    struct sock *sk; /* in an anonymous union, as dev is */
     struct net_device *dev;
     int skb_iif;
     unsigned long _skb_refdst; /* in an anonymous union */

@@ -229,7 +229,7 @@ struct ts_filter {
     __u16 rports[TCPSAGA_MAX_PORTS];
     __u32 netns[TCPSAGA_MAX_NETNS];
     struct ts_cidr cidrs[TCPSAGA_MAX_CIDRS]; /* either end */
-    __u64 cgroup; /* its id, which is its inode number; 0 = all */
+    __u64 cgroup;                            /* its id, which is its inode number; 0 = all */
 };
 
 /* Drop reasons that are known by their number. Subsystems' own begin at 1 << 16

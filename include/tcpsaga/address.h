@@ -43,6 +43,7 @@ struct Cidr {
     Address addr; ///< masked
     Address mask;
 
+    bool operator==(const Cidr&) const = default;
     [[nodiscard]] bool contains(const Address& a) const;
     [[nodiscard]] bool is_v4() const { return addr.is_v4() && mask.bytes[11] == 0xff; }
 };

@@ -64,7 +64,7 @@ struct Fact {
     std::string_view tells;
     std::string_view without; ///< what is lost when nothing attaches
     std::span<const Alternative> alternatives;
-    std::string_view option = ""; ///< off without it; "" = always on
+    std::string_view option{}; ///< off without it; "" = always on
 };
 
 std::span<const Fact> facts();

@@ -42,7 +42,6 @@ struct Process {
     bool operator==(const Process&) const = default;
     [[nodiscard]] bool known() const { return from != PidFrom::nobody; }
     [[nodiscard]] std::string_view name() const;
-    bool operator==(const Process&) const = default;
 };
 
 /// The other end of a connection, on this host.

@@ -69,6 +69,7 @@ std::array<std::uint64_t, TCPSAGA_DROP_REASONS / 64> no_loss(const ReasonNames& 
 /// in TCP's own terms. No clock, no I/O: the only time is that of the records.
 class Correlator {
 public:
+    /// A recording keeps it: src/recording/json.cc.
     struct Config {
         std::size_t capacity = std::size_t{1} << 20; ///< sockets; past it the stalest goes
         bool time_wait_exit_seen = true;             ///< a hook tells when a TIME_WAIT socket ends
@@ -76,6 +77,7 @@ public:
         bool accept_seen = true;        ///< a hook tells of accept()
         bool infer_births = false;      ///< a child may be known by its first state change only
         Filter filter;
+        bool unfiltered = false;   ///< no kernel side has applied the filter to the records
         ReasonNames reset_reasons; ///< of the kernel that the records come from
         ReasonNames drop_reasons;  ///< the same
         std::function<std::string(std::uint64_t)>
@@ -98,13 +100,14 @@ public:
     /// What a look at all listeners found, `poll_ms` after the last one: drops since then.
     void on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
                    std::uint64_t poll_ms);
-    /// Tells, once each, of connections that a process holds in CLOSE_WAIT or FIN_WAIT2 for longer.
-    void tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns);
+    /// Tells, once each, of connections that a process holds in CLOSE_WAIT or FIN_WAIT2 for
+    /// longer; of how many.
+    std::uint64_t tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns);
     /// What a socket's next record might have changed is told 20 ms after it at the latest: now is
-    /// `ts_ns`. UINT64_MAX: nothing more comes.
-    void tell_held_back(std::uint64_t ts_ns);
-    /// Tells how many sockets were forgotten for want of room since the last call.
-    void tell_evictions(std::uint64_t ts_ns);
+    /// `ts_ns`. UINT64_MAX: nothing more comes. False: there was nothing to tell.
+    bool tell_held_back(std::uint64_t ts_ns);
+    /// Tells, and returns, how many sockets were forgotten for want of room since the last call.
+    std::uint64_t tell_evictions(std::uint64_t ts_ns);
     /// Counts so far. `events` counts what was passed to the sink.
     [[nodiscard]] event::Summary summary() const;
     /// What happened per network namespace, whatever of it was shown.
@@ -135,8 +138,12 @@ private:
     void on_accept_error(const ts_accept_error& r);
     void on_drop(const ts_drop& r);
     std::uint64_t untold(const ts_drop_key& key, std::uint64_t total);
+    [[nodiscard]] bool wanted(const ts_head& h) const;
+    [[nodiscard]] bool may_be_wanted(std::uint32_t netns, bool known) const;
+    void pass_over(const ts_head& h);
     [[nodiscard]] event::Drop drop_of(const ts_drop_key& key, std::uint64_t n) const;
-    std::uint64_t untold(const Connection& listener, std::uint32_t kind, std::uint64_t total);
+    using SocketKey = std::pair<std::uint64_t, std::uint32_t>; // id as in ts_head, namespace
+    std::uint64_t untold(const SocketKey& listener, std::uint32_t kind, std::uint64_t total);
     void settle_listener(const ListenerTotals& t, std::uint64_t ts_ns);
 
     Connection& begin_active_open(const ts_head& h);
@@ -152,13 +159,14 @@ private:
     Connection& adopt_unknown(const ts_head& h);
     Connection& create(const ts_head& h);
     Connection* find_listener(std::uint64_t id, const ts_head& child);
-    Connection* find_listener(Tuple child);
+    Connection* find_listener(Tuple t);
     void adopt_owner(Connection& child, const Connection* listener);
     void note_closed(const ts_head& h);
     [[nodiscard]] bool closed_before(const ts_head& h) const;
     void forget(const Connection& c);
     void name_roles();
-    void confirm(Connection& c, const ts_head& h);
+    static void confirm(Connection& c, const ts_head& h);
+    static void note_who(Connection& c, const ts_head& h);
     void remember_client(const Connection& c);
     void forget_client(const Connection& c);
     Connection* find_other_end(const Connection& server);
@@ -170,7 +178,7 @@ private:
     Hold* hold_of(const Connection& c);
     void release_first();
     bool sent_after_close(const ts_head& h, const event::Reset& reset);
-    [[nodiscard]] bool shows(Connection& c, const Process& actor);
+    [[nodiscard]] bool shows(const Connection& c, const Process& actor) const;
     SeenCounts& seen_in(std::uint32_t netns);
     /// The payload is made where it stays: moving a variant costs more than most payloads.
     template <class T>
@@ -202,7 +210,6 @@ private:
     std::map<std::uint32_t, SeenCounts> seen_;
     std::pair<std::uint32_t, SeenCounts*> last_seen_{};               ///< of these the last used
     std::pair<ListenerKey, event::ListenerSummary*> last_listener_{}; ///< the same of listeners
-    using SocketKey = std::pair<std::uint64_t, std::uint32_t>;        // id as in ts_head, namespace
     std::map<SocketKey, std::array<std::uint64_t, TS_LIMITED_KINDS>> told_; ///< of each kind
     std::map<std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>, std::uint64_t>
         told_drops_; ///< by place, namespace and reason

@@ -125,7 +125,8 @@ struct Stuck {
     State state;
     std::uint64_t us;
 };
-enum class LostWhere : std::uint8_t { ring, table, output, missed };
+/// `recording`: inputs of a recording that is damaged.
+enum class LostWhere : std::uint8_t { ring, table, output, missed, recording };
 struct Lost {
     std::uint64_t n;
     LostWhere where;
@@ -188,10 +189,11 @@ struct Summary {
     std::vector<ListenerSummary> listeners;
     std::vector<AuditRow> audit; ///< empty while not asked for
     std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
+    std::uint64_t lost_recording = 0;
 
     [[nodiscard]] std::uint64_t lost() const
     {
-        return lost_ring + lost_table + lost_output + lost_missed;
+        return lost_ring + lost_table + lost_output + lost_missed + lost_recording;
     }
 };
 

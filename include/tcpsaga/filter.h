@@ -11,6 +11,7 @@ namespace tcpsaga {
 
 /// Which connections are wanted. The kernel applies the first group at the source; the
 /// consumer applies all of it but the cgroup, with the same meaning (bpf/filter.bpf.h).
+// NOLINTBEGIN(misc-no-recursion): `also` is one level deep
 struct Filter {
     int family = 0; ///< 0 both, 4, 6
     std::vector<std::uint16_t> ports, lports, rports;
@@ -21,11 +22,21 @@ struct Filter {
     std::vector<std::uint32_t> pids; ///< of the owner, or of who acts
     std::vector<std::string> comms;
 
-    [[nodiscard]] bool passes(const Tuple& t, int of_family) const;
-    [[nodiscard]] bool asks_for_process() const { return !pids.empty() || !comms.empty(); }
+    std::vector<Filter> also; ///< these too have to pass; not for the kernel
+
+    bool operator==(const Filter&) const = default;
+    /// port_pending: the local port may not be chosen yet: whatever the ports.
+    [[nodiscard]] bool passes(const Tuple& t, int of_family, bool port_pending = false) const;
+    [[nodiscard]] bool asks_for_process() const;
+    /// Something else than a process or a network namespace.
+    [[nodiscard]] bool asks_for_ends() const;
     [[nodiscard]] bool process_matches(std::uint32_t pid, std::string_view comm) const;
     [[nodiscard]] ts_filter for_kernel() const;
+
+private:
+    [[nodiscard]] bool ports_pass(const Tuple& t) const;
 };
+// NOLINTEND(misc-no-recursion)
 
 /// Refuses a filter that is too long for the kernel's copy or that nothing can pass.
 Status check(const Filter& f);

@@ -23,6 +23,8 @@ struct PresentOptions {
     bool color = false;
     std::vector<std::string> kinds;  ///< --event: only these; empty = all
     std::vector<std::string> states; ///< --state: state events from or to these only
+    bool header = true;              ///< text begins with its header line
+    std::size_t host_column = 0;     ///< text begins with the host, so wide; 0: it does not
 };
 
 /// One JSON object per event (events.md, version 1).

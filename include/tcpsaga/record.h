@@ -9,6 +9,9 @@
 
 namespace tcpsaga {
 
+/// The bytes of a record of this kind (enum ts_kind); 0 for one that is not known.
+std::size_t record_size(std::uint8_t kind);
+
 /// A record of the ring or of a recording, checked: the kind is known, the size fits it,
 /// family and states are ones the kernel has. Null otherwise. The bytes must be aligned
 /// to 8 (the ring's are) and outlive the result.

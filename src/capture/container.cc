@@ -115,8 +115,9 @@ Container container_of(std::string_view path)
     return found;
 }
 
-std::string cgroup_of(std::string_view text)
+std::string cgroup_of(std::string_view proc_pid_cgroup)
 {
+    std::string_view text = proc_pid_cgroup;
     std::string_view best;
     while (!text.empty()) {
         const std::string_view line = text.substr(0, text.find('\n'));

@@ -2,6 +2,7 @@
 #include "tcpsaga/kallsyms.h"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
@@ -47,9 +48,9 @@ std::string KernelSymbols::place_of(std::uint64_t return_address)
     const std::uint64_t offset = return_address - s.address;
     if (offset > farthest)
         return "";
-    char text[20];
-    std::snprintf(text, sizeof(text), "+0x%" PRIx64, offset);
-    return names_.c_str() + s.name + std::string(text);
+    std::array<char, 20> text{};
+    std::snprintf(text.data(), text.size(), "+0x%" PRIx64, offset);
+    return names_.c_str() + s.name + std::string(text.data());
 }
 
 } // namespace tcpsaga

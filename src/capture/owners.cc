@@ -49,6 +49,14 @@ HolderTable decode(const std::vector<std::byte>& bytes)
 struct OwnerReader::Impl {
     std::optional<Iterator> iterator;
     Status status = Nothing{};
+
+    [[nodiscard]] HolderTable holders() const
+    {
+        if (iterator)
+            if (const auto bytes = iterator->read())
+                return decode(*bytes);
+        return read_proc_holders();
+    }
 };
 
 OwnerReader::OwnerReader(By by) : impl_(std::make_unique<Impl>())
@@ -67,9 +75,7 @@ OwnerReader::~OwnerReader() = default;
 
 HolderTable OwnerReader::read() const
 {
-    HolderTable table;
-    auto bytes = impl_->iterator ? impl_->iterator->read() : impl_->status.error();
-    table = bytes ? decode(*bytes) : read_proc_holders();
+    HolderTable table = impl_->holders();
     for (auto& [inode, holders] : table)
         sort_out(holders);
     return table;

@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -66,11 +65,11 @@ bool receive(int socket, const OnSocket& on_socket)
     alignas(nlmsghdr) std::array<char, 32768> buffer{};
     for (bool any = false;;) {
         const ssize_t n = ::recv(socket, buffer.data(), buffer.size(), 0);
-        auto left = static_cast<unsigned>(std::max<ssize_t>(n, 0));
-        const auto* h = reinterpret_cast<const nlmsghdr*>(buffer.data()); // NOLINT
-        if (!NLMSG_OK(h, left))
+        if (n <= 0)
             return any;
-        for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+        auto left = static_cast<unsigned>(n);
+        for (const auto* h = reinterpret_cast<const nlmsghdr*>(buffer.data()); // NOLINT
+             NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
             if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
                 return any || error_of(*h) == 0;
             any = true;

@@ -27,10 +27,11 @@ std::uint32_t ms_of(std::int32_t ticks, std::int64_t tick)
     return static_cast<std::uint32_t>(std::max<std::int64_t>(0, ticks) * tick / 1'000'000);
 }
 
-Address address_of(const __u32 (&words)[4])
+/// Four words in network order.
+Address address_of(const __u32* words)
 {
     Address a;
-    std::memcpy(a.bytes.data(), words, sizeof(words));
+    std::memcpy(a.bytes.data(), words, a.bytes.size());
     return a;
 }
 

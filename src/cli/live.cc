@@ -2,24 +2,23 @@
 #include "live.h"
 
 #include <linux/capability.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <functional>
+#include <set>
 
 #include "looker.h"
 #include "notify.h"
+#include "origin.h"
+#include "player.h"
 #include "privileges.h"
+#include "progress.h"
 #include "say.h"
-#include "tcpsaga/audit.h"
-#include "tcpsaga/correlator.h"
+#include "summary_text.h"
 #include "tcpsaga/kallsyms.h"
-#include "tcpsaga/present.h"
+#include "tcpsaga/recording.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
@@ -59,90 +58,6 @@ std::int64_t now_ns(clockid_t clock)
     return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
 }
 
-PresentOptions present_options(const Options& o, const Output& out)
-{
-    PresentOptions p;
-    std::array<char, 256> host{};
-    gethostname(host.data(), host.size() - 1);
-    p.host = host.data();
-    p.utc_offset_ns = now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC);
-    const std::time_t now = std::time(nullptr);
-    std::tm local{};
-    localtime_r(&now, &local);
-    p.zone_offset_s = local.tm_gmtoff;
-    p.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
-    p.kinds = o.kinds;
-    p.states = o.states;
-    if (o.command == Command::life)
-        p.kinds = {"close"};
-    return p;
-}
-
-std::unique_ptr<Sink> make_presenter(const Options& o, Output& out)
-{
-    const auto options = present_options(o, out);
-    if (o.json)
-        return make_json(out, options);
-    return o.command == Command::life ? make_life(out, options) : make_trace(out, options);
-}
-
-/// Stops passing events on once --count lines are out.
-class Limit : public Sink {
-public:
-    Limit(Sink& next, const Output& out, std::optional<std::uint64_t> most)
-        : next_(next), out_(out), most_(most)
-    {
-    }
-    [[nodiscard]] bool reached() const { return most_ && out_.lines() >= *most_; }
-    void on_event(const Event& e) override
-    {
-        if (!reached())
-            next_.on_event(e);
-    }
-
-private:
-    Sink& next_;
-    const Output& out_;
-    std::optional<std::uint64_t> most_;
-};
-
-/// Adds to connects that found no port what the ports are used for. Looks at most once a second
-/// for each destination.
-class PortCounter : public Sink {
-public:
-    PortCounter(Sink& next, Looker& looker) : next_(next), looker_(looker) {}
-    void on_event(const Event& e) override
-    {
-        const auto* error = std::get_if<event::ConnectError>(&e.what);
-        if (error == nullptr || error->err != EADDRNOTAVAIL)
-            return next_.on_event(e);
-        Event more = e;
-        more.what = event::ConnectError{error->err, use_of(*e.conn, e.ts_ns)};
-        next_.on_event(more);
-    }
-
-private:
-    struct Look {
-        std::uint64_t ts_ns = 0;
-        std::optional<event::PortUse> use;
-    };
-    std::optional<event::PortUse> use_of(const Connection& c, std::uint64_t ts_ns)
-    {
-        constexpr std::size_t most = 1024;
-        constexpr std::uint64_t second = 1'000'000'000;
-        if (looks_.size() > most)
-            looks_.clear();
-        const auto [it, is_new] = looks_.try_emplace({c.tuple.netns, c.tuple.remote});
-        if (is_new || ts_ns > it->second.ts_ns + second)
-            it->second = {ts_ns, looker_.ports(c.tuple.netns, c.tuple.remote)};
-        return it->second.use;
-    }
-
-    Sink& next_;
-    Looker& looker_;
-    std::map<std::pair<std::uint32_t, Endpoint>, Look> looks_;
-};
-
 void tell_what_is_lost(const Plan& plan)
 {
     for (const Choice& c : plan.choices) {
@@ -161,59 +76,15 @@ void tell_what_is_lost(const std::vector<MissingCapability>& missing)
         say("without {}: lost: {}", m.name, m.loses);
 }
 
-std::string millis(const Histogram& h)
-{
-    const auto ms = [](std::uint64_t us) { return static_cast<double>(us) / 1000; };
-    return fmt::format("p50 {:.3f} p90 {:.3f} p99 {:.3f} max {:.3f} ms", ms(h.percentile(50)),
-                       ms(h.percentile(90)), ms(h.percentile(99)), ms(h.max()));
-}
+/// record prints nothing.
+class Nobody : public Sink {
+    void on_event(const Event&) override {}
+};
 
-/// The busiest first, and not more than fit a screen.
-void tell_listeners(std::vector<event::ListenerSummary> listeners)
+std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Output& out)
 {
-    constexpr std::size_t most = 10;
-    std::erase_if(listeners, [](const auto& l) { return l.births == 0; });
-    std::ranges::sort(listeners, std::greater{}, &event::ListenerSummary::births);
-    for (std::size_t i = 0; i < std::min(listeners.size(), most); i++) {
-        const event::ListenerSummary& l = listeners[i];
-        std::string depth;
-        if (l.depth_known())
-            depth = fmt::format(", queue up to {} of {}", l.acceptq_high, l.acceptq_max);
-        say("listener {}:{}: {} accepted of {}{}; handshake {}; accept wait {}",
-            to_string(l.local.addr), l.local.port, l.accepts, l.births, depth,
-            millis(l.handshake_us), millis(l.accept_wait_us));
-    }
-    if (listeners.size() > most)
-        say("and {} more listeners", listeners.size() - most);
-}
-
-void tell_summary(const event::Summary& s, const Plan& plan)
-{
-    std::string without;
-    for (const Choice& c : plan.choices)
-        if (c.taken == nullptr && !c.off)
-            without += (without.empty() ? "" : ", ") + std::string(c.fact->name);
-    if (!without.empty())
-        say("without {}", without);
-    say("{} opened, {} accepted, {} closed, {} still open", s.opens, s.accepts, s.closes, s.alive);
-    for (const event::TimeWaitGroup& g : s.time_waits)
-        say("{} TIME_WAIT {} {}", g.n, g.role == Role::server ? "of port" : "to",
-            g.role == Role::server ? std::to_string(g.end.port)
-                                   : fmt::format("{}:{}", to_string(g.end.addr), g.end.port));
-    tell_listeners(s.listeners);
-    std::size_t agree = 0;
-    for (const event::AuditRow& row : s.audit) {
-        agree += row.kernel == row.seen ? 1 : 0;
-        if (row.kernel != row.seen)
-            say("audit: netns {}: {}: the kernel counted {}, seen {} ({})", row.netns, row.counter,
-                row.kernel, row.seen, row.why.empty() ? "unexplained" : row.why);
-    }
-    say("audit: {} of {} counters agree with the kernel's", agree, s.audit.size());
-    if (s.lost() == 0)
-        say("{} events, 0 lost", s.events);
-    else
-        say("{} events, {} lost (ring {}, table {}, output {}, missed {})", s.events, s.lost(),
-            s.lost_ring, s.lost_table, s.lost_output, s.lost_missed);
+    return o.command == Command::record ? std::make_unique<Nobody>()
+                                        : make_presenter(o, origin, out);
 }
 
 /// The parts of a running trace, wired.
@@ -221,57 +92,68 @@ struct Session {
     const Options& options;
     const Plan& plan;
     Tracer& tracer;
-    const KernelProber& kernel;
+    const Origin& origin;
     Looker& looker;
-    CounterReading at_start;
     Output& out;
-    std::unique_ptr<Sink> presenter = make_presenter(options, out);
+    RecordingWriter* tape; ///< null: not asked for
+    std::unique_ptr<Sink> presenter = presenter_for(options, origin, out);
     KernelSymbols symbols{};
-    Limit limit{*presenter, out, options.count};
-    PortCounter port_counter{limit, looker};
-    Correlator correlator{correlator_config(), port_counter};
+    Player player{origin, *presenter, out, options.count, look_ups()};
     KernelLosses told{};
     bool told_blind = false;
-    bool misses_uncounted = !tracer.counts_misses(); // asked while attached
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
     std::uint64_t looked_for_stuck = now();
     std::uint64_t looked_for_losses = 0;
     std::uint64_t last_record = now();
     std::uint64_t records = 0;
+    std::uint64_t taped_at = now();
+    Progress progress{};
 
     static std::uint64_t now() { return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)); }
 
-    [[nodiscard]] Correlator::Config correlator_config()
+    /// What the correlator is told is told to the recording, too.
+    template <class Input>
+    void tell(const Input& i)
     {
-        Correlator::Config c;
-        c.capacity = options.max_connections;
-        c.time_wait_exit_seen = plan.of(FactId::time_wait_exit).hooked();
-        c.connect_error_seen = plan.of(FactId::connect_error).hooked();
-        c.accept_seen = plan.of(FactId::accept).hooked();
-        c.infer_births = plan.of(FactId::child).is(Mechanism::tracepoint);
-        c.filter = options.filter;
-        c.reset_reasons = kernel.enum_names("sk_rst_reason", "SK_RST_REASON_");
-        c.drop_reasons = kernel.enum_names("skb_drop_reason", "SKB_DROP_REASON_");
-        c.place_of = [this](std::uint64_t address) { return symbols.place_of(address); };
-        return c;
+        if (player.play(i) && tape != nullptr)
+            tape->write(i);
+    }
+
+    /// Answers go to the recording before the input that asks.
+    [[nodiscard]] LookUps look_ups()
+    {
+        return {[this](std::uint64_t address) {
+                    std::string name = symbols.place_of(address);
+                    if (tape != nullptr)
+                        tape->write(input::Place{address, name});
+                    return name;
+                },
+                [this](std::uint32_t netns, const Endpoint& destination) {
+                    auto use = looker.ports(netns, destination);
+                    if (tape != nullptr)
+                        tape->write(input::Ports{netns, destination, use});
+                    return use;
+                }};
     }
 
     [[nodiscard]] bool finished() const
     {
-        return stop_asked || limit.reached() || out.health() != Output::Health::good;
+        return stop_asked || player.full() || out.health() != Output::Health::good || tape_failed();
     }
+
+    [[nodiscard]] bool tape_failed() const { return tape != nullptr && tape->failed(); }
 
     Status turn(int timeout_ms)
     {
         const std::uint64_t before = records;
         const Tracer::OnRecord on_record = [this](std::span<const std::byte> bytes) {
             records++;
-            correlator.consume(bytes);
-            return !limit.reached() && out.health() == Output::Health::good;
+            tell(input::Record{bytes});
+            return !player.full() && out.health() == Output::Health::good && !tape_failed();
         };
         auto status = tracer.poll(timeout_ms, on_record);
-        correlator.tell_held_back(now());
+        tell(input::HeldBack{now()});
         poll_listeners(false);
         tell_stuck();
         if (records != before)
@@ -280,6 +162,8 @@ struct Session {
         tell_blindness();
         out.flush();
         out.check_reader();
+        if (tape != nullptr)
+            turn_tape();
         return status;
     }
 
@@ -298,6 +182,19 @@ struct Session {
                 "ports and no polled queues from now on");
     }
 
+    /// No more than a second is lost when this process is.
+    void turn_tape()
+    {
+        constexpr std::uint64_t second = 1'000'000'000;
+        if (now() - taped_at < second)
+            return;
+        taped_at = now();
+        tape->flush();
+        if (options.command == Command::record)
+            progress.show(fmt::format("{} records, {} bytes, {} lost", tape->records(),
+                                      tape->bytes(), told.ring + told.missed));
+    }
+
     /// All connections are looked at, so not too often.
     void tell_stuck()
     {
@@ -307,7 +204,7 @@ struct Session {
         if (ts - looked_for_stuck < longer / parts)
             return;
         looked_for_stuck = ts;
-        correlator.tell_stuck(longer, ts);
+        tell(input::Stuck{longer, ts});
     }
 
     /// The kernel is asked for each hook, so not too often.
@@ -319,9 +216,9 @@ struct Session {
             return;
         looked_for_losses = ts;
         const KernelLosses lost = tracer.losses();
-        correlator.lost(lost.ring - told.ring, event::LostWhere::ring, ts);
-        correlator.lost(lost.missed - told.missed, event::LostWhere::missed, ts);
-        correlator.tell_evictions(ts);
+        tell(input::Lost{lost.ring - told.ring, event::LostWhere::ring, ts});
+        tell(input::Lost{lost.missed - told.missed, event::LostWhere::missed, ts});
+        tell(input::Evictions{ts});
         told = lost;
     }
 
@@ -340,7 +237,7 @@ struct Session {
                 if (const auto status = out.reopen(); !status)
                     say("{}", status.error().message());
             if (summary_asked.exchange(false) || summary_is_due())
-                tell_summary(summarize(false), plan);
+                summarize(false);
         }
         return Nothing{};
     }
@@ -348,8 +245,7 @@ struct Session {
     /// Sockets of whose start no hook told.
     void adopt_sockets()
     {
-        const auto sockets = read_sockets(options.filter.netns, SocketDetail::plain);
-        correlator.adopt(sockets, now());
+        tell(input::Present{read_sockets(options.filter.netns, SocketDetail::plain), now()});
     }
 
     [[nodiscard]] bool summary_is_due()
@@ -370,85 +266,64 @@ struct Session {
         const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
         if (!at_once && waited_ms < listener_poll_ms)
             return;
-        correlator.on_polled(looker.listeners(), ts, waited_ms);
+        tell(input::Polled{looker.listeners(), ts, waited_ms});
         polled_at = ts;
     }
 
-    /// All counts so far beside the kernel's, as an event and as the result. At the end the
+    /// All counts so far beside the kernel's, as an event and to the person. At the end the
     /// hooks are taken away between the two readings of the kernel's counters.
-    event::Summary summarize(bool final)
+    void summarize(bool final)
     {
-        CounterReading end{looker.counters(), {}};
+        input::Summarize wish{0, final, {looker.counters(), {}}};
         if (final)
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
         poll_listeners(true);
-        correlator.tell_held_back(UINT64_MAX);
-        correlator.settle(tracer.listener_totals(), now());
-        correlator.settle(tracer.netns_totals());
-        correlator.settle(tracer.drop_totals(), now());
-        end.after = looker.counters();
-        event::Summary s = correlator.summary();
-        s.final = final;
-        s.audit = audit(at_start, end, correlator.seen(), audit_context(s.lost()));
-        s.lost_output = out.lines_lost();
-        presenter->on_event({now(), nullptr, {}, s});
-        out.flush();
-        s.lost_output = out.lines_lost(); // with what that flush lost
-        return s;
+        tell(input::HeldBack{UINT64_MAX});
+        tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
+                           now()});
+        wish.counters.after = looker.counters();
+        wish.ts_ns = now();
+        tell(wish);
+        progress.clear();
+        if (out.health() != Output::Health::closed)
+            tell_summary(player.summary(), origin);
     }
 
-    [[nodiscard]] AuditContext audit_context(std::uint64_t lost) const
-    {
-        AuditContext context;
-        const Filter& f = options.filter;
-        context.lost = lost;
-        context.misses_uncounted = misses_uncounted;
-        context.filtered = f.family != 0 || !f.ports.empty() || !f.lports.empty() ||
-                           !f.rports.empty() || !f.cidrs.empty() || f.cgroup != 0;
-        const bool syn = plan.of(FactId::overflow_syn).hooked();
-        const bool ack = plan.of(FactId::overflow_ack).hooked();
-        if (!syn)
-            context.unseen.insert({"TcpExt.TCPReqQFullDoCookies", "TcpExt.TCPReqQFullDrop"});
-        if (!syn || !ack)
-            context.unseen.insert("TcpExt.ListenOverflows"); // polled: some drop, which is not told
-        if (syn != ack)
-            context.unseen.insert("TcpExt.ListenDrops");
-        if (!plan.of(FactId::child).hooked())
-            context.unseen.insert("Tcp.PassiveOpens");
-        context.time_wait_counted_at_end = kernel.has_member("inet_timewait_sock", "tw_kill");
-        const auto of_time_wait =
-            context.time_wait_counted_at_end ? FactId::time_wait_exit : FactId::time_wait;
-        if (!plan.of(of_time_wait).hooked())
-            context.unseen.insert("TcpExt.TW+TWKilled");
-        if (!plan.of(FactId::time_wait).hooked())
-            context.unseen.insert("TcpExt.TCPTimeWaitOverflow");
-        if (!plan.of(FactId::reset_count).hooked())
-            context.unseen.insert("Tcp.OutRsts");
-        const Choice& retransmit = plan.of(FactId::retransmit);
-        if (!retransmit.loses().empty() || !plan.of(FactId::retransmit_synack).hooked())
-            context.unseen.insert({"Tcp.RetransSegs", "TcpExt.TCPSynRetrans"});
-        return context;
-    }
-
-    /// The last line, and the exit code.
+    /// The last lines, and the exit code.
     int finish()
     {
-        const event::Summary s = summarize(true);
-        if (out.health() == Output::Health::closed)
-            return 0;
-        tell_summary(s, plan);
+        summarize(true);
+        if (tape != nullptr)
+            tape->end();
         if (out.health() == Output::Health::failed)
             return fail(out.error());
-        const bool bad = std::ranges::any_of(s.audit, &event::AuditRow::unexplained);
+        if (tape_failed())
+            return fail(tape->status().error());
+        if (out.health() == Output::Health::closed)
+            return 0;
+        if (tape != nullptr)
+            say("{} records in {} bytes: {}", tape->records(), tape->bytes(), options.record);
+        const bool bad = std::ranges::any_of(player.summary().audit, &event::AuditRow::unexplained);
         return options.strict_audit && bad ? unexplained_code : 0;
     }
 };
 
-Result<std::unique_ptr<Output>> open_output(const std::string& path)
+/// Whether anybody reads standard output does not matter to record.
+Result<std::unique_ptr<Output>> open_output(const Options& o)
 {
-    return path.empty() ? std::make_unique<Output>() : Output::open(path);
+    if (o.command == Command::record)
+        return Output::open("/dev/null");
+    return o.output.empty() ? std::make_unique<Output>() : Output::open(o.output);
+}
+
+/// Null: none is asked for.
+Result<std::unique_ptr<RecordingWriter>> open_tape(const Options& o)
+{
+    if (o.record.empty())
+        return std::unique_ptr<RecordingWriter>();
+    return RecordingWriter::create(o.record, o.force);
 }
 
 struct Tracing {
@@ -463,6 +338,8 @@ std::uint32_t untold_states(const Options& o)
     const auto asks = [&](std::string_view kind) {
         return std::ranges::find(o.kinds, kind) != o.kinds.end();
     };
+    if (!o.record.empty())
+        return 0; // somebody else may ask for them later
     const bool all = o.kinds.empty() || asks("state") || asks("stuck");
     if (o.command != Command::life && all)
         return 0;
@@ -516,9 +393,12 @@ int run_live(const Options& options)
 {
     if (const auto status = check_privileges(); !status)
         return fail(status.error());
-    auto out = open_output(options.output);
+    auto out = open_output(options);
     if (!out)
         return fail(out.error());
+    auto tape = open_tape(options);
+    if (!tape)
+        return fail(tape.error());
     catch_signals();
     Looker looker(options.filter.netns);
     if (wants_other_namespaces(options) && has_capability(CAP_SYS_PTRACE))
@@ -535,8 +415,12 @@ int run_live(const Options& options)
     if (!tracing)
         return fail(tracing.error());
     counters.after = looker.counters();
-    Session session{options, tracing->plan, *tracing->tracer, kernel, looker, std::move(counters),
-                    **out};
+    const Origin origin =
+        origin_of(options, tracing->plan, kernel, tracing->tracer->counts_misses());
+    if (*tape)
+        (*tape)->begin(origin);
+    Session session{options, tracing->plan, *tracing->tracer, origin, looker, **out, tape->get()};
+    session.tell(input::Start{std::move(counters)});
     if (options.snapshot)
         session.adopt_sockets();
     if (tracing->plan.of(FactId::drop).hooked())

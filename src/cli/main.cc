@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "live.h"
+#include "replay.h"
 #include "sockets.h"
 
 int main(int argc, char** argv)
@@ -13,11 +14,16 @@ int main(int argc, char** argv)
         const auto parsed = tcpsaga::parse_arguments(argc, argv);
         if (!parsed.options)
             return parsed.exit_code;
-        if (parsed.options->command == tcpsaga::Command::sockets)
+        switch (parsed.options->command) {
+        case tcpsaga::Command::check:
+            return tcpsaga::run_check(*parsed.options);
+        case tcpsaga::Command::replay:
+            return tcpsaga::run_replay(*parsed.options);
+        case tcpsaga::Command::sockets:
             return tcpsaga::run_sockets(*parsed.options);
-        return parsed.options->command == tcpsaga::Command::check
-                   ? tcpsaga::run_check(*parsed.options)
-                   : tcpsaga::run_live(*parsed.options);
+        default:
+            return tcpsaga::run_live(*parsed.options);
+        }
     } catch (const std::exception& e) { // out of memory, or a bug
         fmt::print(stderr, "tcpsaga: {}\n", e.what());
         return 1;

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 #include "describe.h"
 
@@ -60,8 +61,10 @@ Result<std::uint32_t> parse_netns(const std::string& text)
 Result<std::uint64_t> parse_cgroup(const std::string& text)
 {
     int err = ENOENT;
-    for (const std::string mount : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-        const std::string path = mount + (mount.empty() || text.starts_with('/') ? "" : "/") + text;
+    for (std::string path : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+        if (!path.empty() && !text.starts_with('/'))
+            path += '/';
+        path += text;
         struct stat st {};
         struct statfs fs {};
         if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0)
@@ -94,6 +97,7 @@ void add_filter_options(CLI::App& app, Options& o, Raw& raw)
     const auto ports = [&](const char* name, std::vector<std::uint16_t>& list, const char* help) {
         app.add_option(name, list, help)
             ->delimiter(',')
+            ->allow_extra_args(false)
             ->check(CLI::Range(1, 65535))
             ->type_name("N[,N]")
             ->group(group);
@@ -103,12 +107,14 @@ void add_filter_options(CLI::App& app, Options& o, Raw& raw)
     ports("--rport", o.filter.rports, "the remote end has");
     app.add_option("--addr", raw.cidrs, "either end is in one of these blocks, IPv4 or IPv6")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("CIDR")
         ->group(group);
     auto* v4 = app.add_flag("-4", raw.only_v4, "IPv4 only (v4-mapped IPv6 is IPv4)")->group(group);
     app.add_flag("-6", raw.only_v6, "IPv6 only")->group(group)->excludes(v4);
     app.add_option("--netns", raw.netns, "in this network namespace: inode, name, path or 'self'")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("NETNS")
         ->group(group);
     app.add_option("--cgroup", raw.cgroup, "sockets of this cgroup (v2) and those below it")
@@ -116,11 +122,13 @@ void add_filter_options(CLI::App& app, Options& o, Raw& raw)
         ->group(group);
     app.add_option("--pid", o.filter.pids, "owned, or touched, by one of these processes")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->check(CLI::PositiveNumber)
         ->type_name("PID")
         ->group(group);
     app.add_option("--comm", o.filter.comms, "the same by the process's name (15 bytes)")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("NAME")
         ->group(group);
 }
@@ -134,6 +142,7 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
         ->group(group);
     app.add_option("--disable-hook", o.wish.disabled, "leave a hook out; 'check' names them")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("NAME")
         ->group(group);
     app.add_flag_callback(
@@ -146,19 +155,39 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
         ->group(group);
 }
 
-void add_live_options(CLI::App& app, Options& o, Raw& raw)
+void add_output_options(CLI::App& app, Options& o, const std::string& reopened = "")
 {
-    add_filter_options(app, o, raw);
-    add_hook_options(app, o, raw);
     app.add_flag("--json", o.json, "one JSON object a line");
-    app.add_option("-o", o.output, "write to a file, mode 0600; opened again on SIGHUP")
-        ->type_name("FILE");
-    app.add_option("--duration", o.duration_s, "stop after so many seconds")
-        ->check(positive)
-        ->type_name("SECS");
+    app.add_option("-o", o.output, "write to a file, mode 0600" + reopened)->type_name("FILE");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(CLI::PositiveNumber)
         ->type_name("N");
+}
+
+CLI::Option* add_state_option(CLI::App& app, Options& o, const char* help)
+{
+    return app.add_option("--state", o.states, help)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->transform(CLI::IsMember(states, CLI::ignore_case))
+        ->type_name("STATE[,STATE]");
+}
+
+void add_kind_options(CLI::App& app, Options& o)
+{
+    app.add_option("--event", o.kinds, "only these kinds of event")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember(kinds))
+        ->type_name("KIND[,KIND]");
+    add_state_option(app, o, "state events only from or to these states");
+}
+
+void add_run_options(CLI::App& app, Options& o)
+{
+    app.add_option("--duration", o.duration_s, "stop after so many seconds")
+        ->check(positive)
+        ->type_name("SECS");
     app.add_option("--ring", o.ring_bytes, "ring buffer between kernel and consumer (8M)")
         ->transform(CLI::AsSizeValue(false))
         ->check(power_of_two)
@@ -188,14 +217,6 @@ void add_live_options(CLI::App& app, Options& o, Raw& raw)
            "'strict': exit code 4 when a kernel counter differs and nothing explains it")
         ->check(CLI::IsMember({"report", "strict"}))
         ->type_name("report|strict");
-}
-
-CLI::Option* add_state_option(CLI::App& app, Options& o, const char* help)
-{
-    return app.add_option("--state", o.states, help)
-        ->delimiter(',')
-        ->transform(CLI::IsMember(states, CLI::ignore_case))
-        ->type_name("STATE[,STATE]");
 }
 
 /// Between two keys, ':' does as well as ','.
@@ -237,6 +258,39 @@ void add_socket_options(CLI::App& app, Options& o, Raw& raw)
     app.add_option("-o", o.output, "write to a file, mode 0600")->type_name("FILE");
 }
 
+void add_live_options(CLI::App& app, Options& o, Raw& raw)
+{
+    add_filter_options(app, o, raw);
+    add_hook_options(app, o, raw);
+    add_output_options(app, o, "; opened again on SIGHUP");
+    add_run_options(app, o);
+    auto* record = app.add_option("-w,--record", o.record, "record, too: see tcpsaga record")
+                       ->type_name("FILE");
+    app.add_flag("--force", o.force, "--record may replace a file")->needs(record);
+}
+
+void add_record_options(CLI::App& app, Options& o, Raw& raw)
+{
+    app.add_option("FILE", o.record, "to be made, mode 0600")->required();
+    app.add_flag("--force", o.force, "replace a file that is there");
+    add_filter_options(app, o, raw);
+    add_hook_options(app, o, raw);
+    add_run_options(app, o);
+}
+
+/// Options may come before or behind the name of the view.
+void add_replay_options(CLI::App& app, Options& o, Raw& raw)
+{
+    app.add_option("FILE", o.files, "recordings; several are played together, by time")->required();
+    add_filter_options(app, o, raw);
+    app.remove_option(app.get_option("--cgroup")); // records do not tell
+    add_output_options(app, o);
+    add_kind_options(app, o);
+    app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
+    app.add_subcommand("life", "a line per finished connection")->fallthrough();
+    app.require_subcommand(0, 1);
+}
+
 Status understand(Options& o, const Raw& raw)
 {
     o.filter.family = raw.only_v4 ? 4 : raw.only_v6 ? 6 : 0;
@@ -263,6 +317,12 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
+    if (o.command == Command::replay) {
+        if (o.view == Command::life && !(o.kinds.empty() && o.states.empty()))
+            return Error{"life has one kind of line:", "--event and --state", 0,
+                         "are for replay FILE trace"};
+        return check(o.filter);
+    }
     if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
         return Error{"nothing is told of", "--event drop", 0, "add --drops"};
     return check(o.filter);
@@ -289,6 +349,20 @@ std::vector<std::string> with_command(int argc, const char* const* argv)
 
 } // namespace
 
+namespace {
+
+Command command_of(const std::string& name)
+{
+    static const std::map<std::string, Command> commands{
+        {"life", Command::life},     {"sockets", Command::sockets}, {"check", Command::check},
+        {"record", Command::record}, {"replay", Command::replay},
+    };
+    const auto it = commands.find(name);
+    return it == commands.end() ? Command::trace : it->second;
+}
+
+} // namespace
+
 Parsed parse_arguments(int argc, const char* const* argv)
 {
     Options o;
@@ -303,11 +377,11 @@ Parsed parse_arguments(int argc, const char* const* argv)
         app.add_subcommand("life", "a line per finished connection, tcplife's columns first");
     for (auto* command : {trace, life})
         add_live_options(*command, o, raw);
-    trace->add_option("--event", o.kinds, "only these kinds of event")
-        ->delimiter(',')
-        ->check(CLI::IsMember(kinds))
-        ->type_name("KIND[,KIND]");
-    add_state_option(*trace, o, "state events only from or to these states");
+    add_kind_options(*trace, o);
+    auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
+    add_record_options(*record, o, raw);
+    auto* replay = app.add_subcommand("replay", "trace or life of recordings, without root");
+    add_replay_options(*replay, o, raw);
     auto* sockets = app.add_subcommand(
         "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");
     add_socket_options(*sockets, o, raw);
@@ -334,10 +408,11 @@ Parsed parse_arguments(int argc, const char* const* argv)
         return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
     }
     command = app.get_subcommands()[0]->get_name();
-    o.command = command == "life"      ? Command::life
-                : command == "sockets" ? Command::sockets
-                : command == "check"   ? Command::check
-                                       : Command::trace;
+    o.command = command_of(command);
+    const auto views = replay->get_subcommands();
+    o.view = command_of(views.empty() ? command : views[0]->get_name()) == Command::life
+                 ? Command::life
+                 : Command::trace;
     if (const auto status = understand(o, raw); !status)
         return {{}, refuse(status.error().message(), command)};
     return {o, 0};

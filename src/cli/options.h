@@ -12,17 +12,21 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, sockets, check };
+enum class Command { trace, life, sockets, check, record, replay };
 
 struct Options {
     Command command = Command::trace;
+    Command view = Command::trace; ///< what prints: trace or life
     Filter filter;
     Wish wish;
     bool json = false;
-    bool programs = false;     ///< check: with the verifier's cost of each program
-    std::vector<SocketKey> by; ///< sockets: count instead
-    bool info = false;         ///< sockets: with bytes, rtt and retransmits
-    std::string output;        ///< "" = standard output
+    bool programs = false;          ///< check: with the verifier's cost of each program
+    std::vector<SocketKey> by;      ///< sockets: count instead
+    bool info = false;              ///< sockets: with bytes, rtt and retransmits
+    std::string output;             ///< "" = standard output
+    std::string record;             ///< the recording that is written; "" = none
+    bool force = false;             ///< it may replace a file
+    std::vector<std::string> files; ///< the recordings that are replayed
     std::vector<std::string> kinds, states;
     std::optional<double> duration_s;
     std::optional<std::uint64_t> count;

@@ -44,15 +44,24 @@ void Correlator::release_first()
         sink_.on_event({e.ts_ns, &e.connection, e.actor, e.what});
 }
 
-void Correlator::tell_held_back(std::uint64_t ts_ns)
+bool Correlator::tell_held_back(std::uint64_t ts_ns)
 {
-    while (!holds_.empty() && ts_ns > holds_.front().since_ns + moment_ns)
+    bool told = false;
+    for (; !holds_.empty() && ts_ns > holds_.front().since_ns + moment_ns; told = true)
         release_first();
+    return told;
 }
 
 bool Correlator::sent_after_close(const ts_head& h, const event::Reset& reset)
 {
-    const auto hold = std::ranges::find(holds_, SocketKey{h.id, h.netns}, &Hold::socket);
+    // One of the two records may know the socket by its address only.
+    const auto is_its = [&](const Hold& hold) {
+        const auto& [id, netns] = hold.socket;
+        return (id == h.id && netns == h.netns) ||
+               (id != 0 && ((id | h.id) & address_bit) != 0 && !hold.events.empty() &&
+                hold.events.front().connection.tuple == tuple_of(h));
+    };
+    const auto hold = std::ranges::find_if(holds_, is_its);
     if (hold == holds_.end())
         return false;
     auto& events = hold->events;

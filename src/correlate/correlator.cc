@@ -28,6 +28,8 @@ void Correlator::consume(std::span<const std::byte> bytes)
         malformed_++;
         return;
     }
+    if (config_.unfiltered && !wanted(*h))
+        return pass_over(*h);
     counts_.records++;
     if (!holds_.empty())
         tell_held_back(h->ts_ns);
@@ -99,17 +101,25 @@ void Correlator::on_state(const ts_state& r)
         return forget(c); // the kernel lets these pass whatever the port
     if (old_of(h) == State::listen)
         return end_listener(c, h);
-    if (const auto who = first_fin(old_of(h), new_of(h)); who != ClosedBy::unknown)
-        c.closed_by = who;
-    if ((h.flags & TS_EXITING) != 0 && c.closed_by != ClosedBy::remote)
-        c.exiting = true;
-    if (!c.owner.known() && h.error != ECONNABORTED) // else the task kills it: ss -K
-        c.owner = task_of(h);
+    note_who(c, h);
     if (new_of(h) == State::close)
         return close(c, r);
     if (new_of(h) == State::established)
         enter_established(c, r);
     change(c, h, new_of(h));
+}
+
+/// Who closes it, and whose it is.
+void Correlator::note_who(Connection& c, const ts_head& h)
+{
+    // The step into the old state may not have been recorded (ts_knobs::untold_states).
+    for (const auto who : {first_fin(c.state, old_of(h)), first_fin(old_of(h), new_of(h))})
+        if (who != ClosedBy::unknown)
+            c.closed_by = who;
+    if ((h.flags & TS_EXITING) != 0 && c.closed_by != ClosedBy::remote)
+        c.exiting = true;
+    if (!c.owner.known() && h.error != ECONNABORTED) // else the task kills it: ss -K
+        c.owner = task_of(h);
 }
 
 /// What the kernel counts at this change (net/ipv4/tcp.c, tcp_set_state).
@@ -326,21 +336,46 @@ void Correlator::forget(const Connection& c)
     table_.erase(c);
 }
 
-void Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
+/// The kernel side's rule (bpf/filter.bpf.h).
+bool Correlator::wanted(const ts_head& h) const
 {
+    const bool connecting =
+        h.kind == TS_STATE && (old_of(h) == State::syn_sent || new_of(h) == State::syn_sent);
+    const bool port_pending = connecting || (h.kind == TS_CONNECT_ERROR && h.lport == 0);
+    return config_.filter.passes(tuple_of(h), h.family, port_pending);
+}
+
+/// Not wanted, but in the totals of what is.
+void Correlator::pass_over(const ts_head& h)
+{
+    if (h.kind == TS_OVERFLOW && as<ts_overflow>(h).kind < TS_OVERFLOW_KINDS)
+        untold({h.id, h.netns}, as<ts_overflow>(h).kind, as<ts_overflow>(h).total);
+    else if (h.kind == TS_ACCEPT_ERROR)
+        untold({h.id, h.netns}, TS_ACCEPT_FAILED, as<ts_accept_error>(h).total);
+    else if (h.kind == TS_DROP)
+        untold({as<ts_drop>(h).location, h.netns, as<ts_drop>(h).reason}, as<ts_drop>(h).total);
+}
+
+std::uint64_t Correlator::tell_stuck(std::uint64_t longer_ns, std::uint64_t ts_ns)
+{
+    std::uint64_t n = 0;
     table_.for_each([&](Connection& c) {
         const bool waits = c.state == State::close_wait || c.state == State::fin_wait2;
         const std::uint64_t since = c.since_ns != 0 ? c.since_ns : c.looked_at_ns;
         if (!waits || c.closed || c.stuck_told || since == 0 || ts_ns < since + longer_ns)
             return;
         c.stuck_told = true;
+        n++;
         emit(c, ts_ns, {}, event::Stuck{c.state, micros(since, ts_ns)});
     });
+    return n;
 }
 
-void Correlator::tell_evictions(std::uint64_t ts_ns)
+std::uint64_t Correlator::tell_evictions(std::uint64_t ts_ns)
 {
-    lost(table_.evicted() - counts_.lost_table, event::LostWhere::table, ts_ns);
+    const std::uint64_t n = table_.evicted() - counts_.lost_table;
+    lost(n, event::LostWhere::table, ts_ns);
+    return n;
 }
 
 void Correlator::lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_ns)
@@ -360,6 +395,9 @@ void Correlator::lost(std::uint64_t n, event::LostWhere where, std::uint64_t ts_
     case event::LostWhere::missed:
         counts_.lost_missed += n;
         break;
+    case event::LostWhere::recording:
+        counts_.lost_recording += n;
+        break;
     }
     sink_.on_event({ts_ns, nullptr, {}, event::Lost{n, where}});
 }
@@ -375,7 +413,7 @@ event::Summary Correlator::summary() const
 }
 
 /// True when the process filter lets this event through.
-bool Correlator::shows(Connection& c, const Process& actor)
+bool Correlator::shows(const Connection& c, const Process& actor) const
 {
     const auto matches = [&](const Process& p) {
         return p.known() && config_.filter.process_matches(p.pid, p.name());

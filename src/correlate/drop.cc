@@ -49,6 +49,7 @@ void Correlator::on_drop(const ts_drop& r)
     const std::uint64_t n = untold(key, r.total);
     if (n == 0)
         return;
+    counts_.drops += n;
     Connection packet;
     packet.tuple = tuple_of(h);
     packet.family = h.family;
@@ -62,7 +63,11 @@ void Correlator::settle(std::span<const DropTotals> totals, std::uint64_t ts_ns)
         Connection nobody;
         nobody.family = 0;
         nobody.tuple.netns = t.key.netns;
-        if (const std::uint64_t n = untold(t.key, t.counts.total); n > 0)
+        if (config_.unfiltered && !may_be_wanted(t.key.netns, false))
+            continue;
+        const std::uint64_t n = untold(t.key, t.counts.total);
+        counts_.drops += n;
+        if (n > 0)
             emit(nobody, ts_ns, {}, drop_of(t.key, n));
     }
 }
@@ -73,7 +78,6 @@ std::uint64_t Correlator::untold(const ts_drop_key& key, std::uint64_t total)
     auto& told = told_drops_[{key.location, key.netns, key.reason}];
     const std::uint64_t n = total > told ? total - told : 0;
     told += n;
-    counts_.drops += n;
     return n;
 }
 

@@ -131,7 +131,11 @@ bool never_left(const ts_head& h)
 
 std::uint64_t tx_bytes(const ts_state& r, const Connection& c)
 {
-    const std::uint64_t syn = c.role == Role::client && c.established_ns != 0 ? 1 : 0;
+    // One that was there before us had its handshake, and has its listener if it serves.
+    const bool connected = c.looked_at_ns != 0 && !c.seen_start
+                               ? c.role != Role::server
+                               : c.role == Role::client && c.established_ns != 0;
+    const std::uint64_t syn = connected ? 1 : 0;
     const bool closed = sent_fin(old_of(r.head));
     const std::uint64_t fin = closed && (r.head.flags & TS_ALL_ACKED) != 0 ? 1 : 0;
     return less(r.bytes_acked, syn + fin);
@@ -144,13 +148,12 @@ std::uint64_t rx_bytes(const ts_state& r)
 
 ClosedBy first_fin(State from, State to)
 {
-    if (to == State::closing || from == State::closing)
+    if (to == State::closing)
         return ClosedBy::both;
-    // What was before may not have been recorded.
-    if (to == State::close_wait || from == State::close_wait || from == State::last_ack)
-        return ClosedBy::remote;
-    if (to == State::fin_wait1 || from == State::fin_wait1 || from == State::fin_wait2)
+    if (to == State::fin_wait1 && (from == State::established || from == State::syn_recv))
         return ClosedBy::local;
+    if (to == State::close_wait)
+        return ClosedBy::remote;
     return ClosedBy::unknown;
 }
 

@@ -43,29 +43,53 @@ bool ports_can_meet(const Filter& f)
 
 } // namespace
 
-bool Filter::passes(const Tuple& t, int of_family) const
+// NOLINTBEGIN(misc-no-recursion): `also` is one level deep
+
+bool Filter::passes(const Tuple& t, int of_family, bool port_pending) const
 {
     if (family != 0 && family != of_family)
         return false;
+    if (!port_pending && !ports_pass(t))
+        return false;
+    if (!netns.empty() && std::ranges::find(netns, t.netns) == netns.end())
+        return false;
+    const bool inside = cidrs.empty() || std::ranges::any_of(cidrs, [&](const Cidr& c) {
+                            return c.contains(t.local.addr) || c.contains(t.remote.addr);
+                        });
+    return inside && std::ranges::all_of(also, [&](const Filter& f) {
+               return f.passes(t, of_family, port_pending);
+           });
+}
+
+bool Filter::ports_pass(const Tuple& t) const
+{
     if (!ports.empty() && !has(ports, t.local.port) && !has(ports, t.remote.port))
         return false;
     if (!lports.empty() && !has(lports, t.local.port))
         return false;
-    if (!rports.empty() && !has(rports, t.remote.port))
-        return false;
-    if (!netns.empty() && std::ranges::find(netns, t.netns) == netns.end())
-        return false;
-    return cidrs.empty() || std::ranges::any_of(cidrs, [&](const Cidr& c) {
-               return c.contains(t.local.addr) || c.contains(t.remote.addr);
-           });
+    return rports.empty() || has(rports, t.remote.port);
+}
+
+bool Filter::asks_for_process() const
+{
+    return !pids.empty() || !comms.empty() || std::ranges::any_of(also, &Filter::asks_for_process);
+}
+
+bool Filter::asks_for_ends() const
+{
+    return family != 0 || !ports.empty() || !lports.empty() || !rports.empty() || !cidrs.empty() ||
+           std::ranges::any_of(also, &Filter::asks_for_ends);
 }
 
 bool Filter::process_matches(std::uint32_t pid, std::string_view comm) const
 {
     const bool pid_ok = pids.empty() || std::ranges::find(pids, pid) != pids.end();
     const bool comm_ok = comms.empty() || std::ranges::find(comms, comm) != comms.end();
-    return pid_ok && comm_ok;
+    return pid_ok && comm_ok &&
+           std::ranges::all_of(also, [&](const Filter& f) { return f.process_matches(pid, comm); });
 }
+
+// NOLINTEND(misc-no-recursion)
 
 ts_filter Filter::for_kernel() const
 {

@@ -63,7 +63,8 @@ std::string_view name_of(event::End e)
 
 std::string_view name_of(event::LostWhere w)
 {
-    static constexpr std::array<std::string_view, 4> names{"ring", "table", "output", "missed"};
+    static constexpr std::array<std::string_view, 5> names{"ring", "table", "output", "missed",
+                                                           "recording"};
     return pick(names, w);
 }
 

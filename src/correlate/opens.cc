@@ -218,7 +218,8 @@ void Correlator::on_accept(const ts_queue& r)
         a.acceptq_max = r.acceptq_max;
     }
     emit(c, h.ts_ns, task_of(h), a);
-    if (new_of(h) == State::close) // reset while it waited; its life is already told
+    // Reset while it waited. Its life is already told, unless another CPU is about to.
+    if (new_of(h) == State::close && c.state == State::close)
         forget(c);
 }
 

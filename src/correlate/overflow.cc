@@ -64,7 +64,7 @@ void Correlator::on_overflow(const ts_overflow& r)
     what.synq = r.synq;
     what.acceptq = r.acceptq;
     what.acceptq_max = r.acceptq_max;
-    what.n = untold(c, r.kind, r.total);
+    what.n = untold({c.kernel_id, c.tuple.netns}, r.kind, r.total);
     if (what.n == 0)
         return;
     counts_.overflows += what.n;
@@ -75,7 +75,7 @@ void Correlator::on_accept_error(const ts_accept_error& r)
 {
     const ts_head& h = r.queue.head;
     Connection c = shown_as(find_listener(h.id, h), h);
-    const std::uint64_t n = untold(c, TS_ACCEPT_FAILED, r.total);
+    const std::uint64_t n = untold({c.kernel_id, c.tuple.netns}, TS_ACCEPT_FAILED, r.total);
     if (n == 0)
         return;
     counts_.accept_errors += n;
@@ -84,10 +84,9 @@ void Correlator::on_accept_error(const ts_accept_error& r)
 }
 
 /// How many of `total` no event has stood for yet; they are told with the next one.
-std::uint64_t Correlator::untold(const Connection& listener, std::uint32_t kind,
-                                 std::uint64_t total)
+std::uint64_t Correlator::untold(const SocketKey& listener, std::uint32_t kind, std::uint64_t total)
 {
-    auto& told = told_[{listener.kernel_id, listener.tuple.netns}].at(kind);
+    auto& told = told_[listener].at(kind);
     if (total <= told)
         return 0; // two CPUs: the later total came first and stood for this one too
     const std::uint64_t n = total - told;
@@ -116,20 +115,32 @@ void Correlator::settle_listener(const ListenerTotals& t, std::uint64_t ts_ns)
     SeenCounts& seen = seen_in(t.key.netns);
     seen.cookies_wanted += t.counts.cookies_wanted;
     seen.other_drops += t.counts.other_drops;
-    Connection c = shown_as(table_.find(t.key.id, t.key.netns), t.key.id);
+    const Connection* known = table_.find(t.key.id, t.key.netns);
+    if (config_.unfiltered && !may_be_wanted(t.key.netns, known != nullptr))
+        return;
+    Connection c = shown_as(known, t.key.id);
     c.tuple.netns = t.key.netns;
+    const SocketKey key{c.kernel_id, c.tuple.netns};
     for (std::uint32_t kind = 0; kind < TS_OVERFLOW_KINDS; kind++) {
         seen.overflows.at(kind) += t.counts.total[kind];
         Overflow what = shapes.at(kind);
-        what.n = untold(c, kind, t.counts.total[kind]);
+        what.n = untold(key, kind, t.counts.total[kind]);
         counts_.overflows += what.n;
         if (what.n > 0)
             emit(c, ts_ns, {}, what);
     }
-    const std::uint64_t failed = untold(c, TS_ACCEPT_FAILED, t.counts.total[TS_ACCEPT_FAILED]);
+    const std::uint64_t failed = untold(key, TS_ACCEPT_FAILED, t.counts.total[TS_ACCEPT_FAILED]);
     counts_.accept_errors += failed;
     if (failed > 0)
         emit(c, ts_ns, {}, event::AcceptError{0, {}, {}, {}, failed});
+}
+
+/// Of totals there is only the namespace, and a listener that is known passed the filter.
+bool Correlator::may_be_wanted(std::uint32_t netns, bool known) const
+{
+    Tuple nowhere;
+    nowhere.netns = netns;
+    return known || (!config_.filter.asks_for_ends() && config_.filter.passes(nowhere, 0));
 }
 
 void Correlator::on_polled(std::span<const PolledListener> listeners, std::uint64_t ts_ns,
@@ -156,15 +167,15 @@ void Correlator::on_polled(std::span<const PolledListener> listeners, std::uint6
         c.role = Role::server;
         if (c.owner.known())
             c.owner.from = PidFrom::listener;
-        Overflow what{l.acceptq > l.acceptq_max ? Queue::accept : Queue::syn,
-                      {},
-                      Action::drop,
-                      false,
-                      {},
-                      l.acceptq,
-                      l.acceptq_max,
-                      l.drops - before,
-                      poll_ms};
+        const Overflow what{l.acceptq > l.acceptq_max ? Queue::accept : Queue::syn,
+                            {},
+                            Action::drop,
+                            false,
+                            {},
+                            l.acceptq,
+                            l.acceptq_max,
+                            l.drops - before,
+                            poll_ms};
         counts_.overflows += what.n;
         seen_in(l.tuple.netns).polled_drops += what.n;
         emit(c, ts_ns, {}, what);

@@ -4,9 +4,8 @@
 #include <cstring>
 
 namespace tcpsaga {
-namespace {
 
-std::size_t size_of(std::uint8_t kind)
+std::size_t record_size(std::uint8_t kind)
 {
     switch (kind) {
     case TS_STATE:
@@ -42,14 +41,12 @@ std::size_t size_of(std::uint8_t kind)
     }
 }
 
-} // namespace
-
 const ts_head* decode(std::span<const std::byte> bytes)
 {
     if (bytes.size() < sizeof(ts_head))
         return nullptr;
     const auto* h = reinterpret_cast<const ts_head*>(bytes.data()); // NOLINT: the wire format
-    const std::size_t size = size_of(h->kind);
+    const std::size_t size = record_size(h->kind);
     if (size == 0 || bytes.size() < size)
         return nullptr;
     constexpr auto last = static_cast<std::uint8_t>(State::new_syn_recv);

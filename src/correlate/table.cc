@@ -128,7 +128,7 @@ void ConnectionTable::index_tuple(Entry& e, const Tuple& tuple)
 
 void ConnectionTable::rekey(Connection& c, std::uint64_t kernel_id)
 {
-    auto& e = static_cast<Entry&>(c);
+    auto& e = own(c);
     if (Connection* other = find(kernel_id, c.tuple.netns); other != nullptr && other != &c)
         erase(*other);
     by_id_.erase(hash_of(e.kernel_id, e.tuple.netns), e.slot);
@@ -138,7 +138,7 @@ void ConnectionTable::rekey(Connection& c, std::uint64_t kernel_id)
 
 void ConnectionTable::retuple(Connection& c, const Tuple& tuple)
 {
-    auto& e = static_cast<Entry&>(c);
+    auto& e = own(c);
     if (e.tuple == tuple && find(tuple) == &c)
         return;
     by_tuple_.erase(e.tuple_hash, e.slot);

@@ -278,6 +278,8 @@ struct SummaryKeys {
         number("lost_table", e.lost_table);
         number("lost_output", e.lost_output);
         number("lost_missed", e.lost_missed);
+        if (e.lost_recording != 0) // only of a recording
+            number("lost_recording", e.lost_recording);
         number("overflows", e.overflows);
         number("accept_errors", e.accept_errors);
         number("connect_errors", e.connect_errors);
@@ -308,7 +310,7 @@ public:
     std::string_view of(const Connection& c)
     {
         Entry& e = entries_[c.id % entries_.size()];
-        if (!(e.id == c.id && e.role == c.role && e.family == c.family && e.tuple == c.tuple)) {
+        if (e.id != c.id || e.role != c.role || e.family != c.family || e.tuple != c.tuple) {
             e.id = c.id;
             e.role = c.role;
             e.family = c.family;

@@ -185,6 +185,7 @@ std::vector<SocketCount> count_sockets(const std::vector<SocketRow>& all,
             totals[std::move(values)]++;
     }
     std::vector<SocketCount> counts;
+    counts.reserve(totals.size());
     for (auto& [values, n] : totals)
         counts.push_back({values, n});
     std::ranges::stable_sort(counts, std::greater{}, &SocketCount::n); // by name before

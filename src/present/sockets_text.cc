@@ -41,6 +41,7 @@ public:
     void print(Output& out, bool color) const
     {
         std::vector<std::string> titles;
+        titles.reserve(columns_.size());
         for (const Column& c : columns_)
             titles.push_back(c.title);
         auto& to = out.buffer();

@@ -160,13 +160,18 @@ public:
     Text(Output& out, PresentOptions options, const std::string& header)
         : out_(out), options_(std::move(options))
     {
-        print(bold(header));
+        if (options_.host_column != 0)
+            host_ = fmt::format("{:<{}} ", visible(options_.host), options_.host_column);
+        if (options_.header)
+            print(options_.host_column == 0 ? ""
+                                            : fmt::format("{:<{}} ", "HOST", options_.host_column),
+                  bold(header));
     }
 
 protected:
     void line(std::string_view text)
     {
-        print(text);
+        print(host_, text);
         out_.line_done();
     }
 
@@ -194,14 +199,16 @@ protected:
     void line_written() { out_.line_done(); }
 
 private:
-    void print(std::string_view text)
+    void print(std::string_view before, std::string_view text)
     {
+        append(out_.buffer(), before);
         append(out_.buffer(), text.substr(0, text.find_last_not_of(' ') + 1));
         out_.buffer().push_back('\n');
     }
 
     Output& out_;
     PresentOptions options_;
+    std::string host_; ///< as every line begins with it
 };
 
 class Trace : public Text {

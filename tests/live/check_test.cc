@@ -48,7 +48,7 @@ TEST_P(Check, IsKeptByTheTracer)
     EXPECT_EQ(report["verdict"], complete ? "complete" : "degraded");
     EXPECT_EQ(checked(wish).exit_code, complete ? 0 : 3);
 
-    Process tracer({tcpsaga_path(), "trace", "--attach", wish, "--netns", "self"});
+    Process tracer({tcpsaga_path(), "trace", "--attach", wish, "--drops", "--netns", "self"});
     std::string ready;
     ASSERT_TRUE(tracer.wait_err([&](const std::string& line) {
         ready = line;

@@ -366,7 +366,12 @@ private:
     static void write(const std::string& n) { sysctl("echo " + n + " >" + path); }
 
     static constexpr const char* path = "/proc/sys/net/ipv4/tcp_max_orphans";
-    std::string before_ = sysctl(std::string("tr -d '\\n' <") + path);
+    static std::string read()
+    {
+        std::string n = sysctl(std::string("cat ") + path);
+        return n.substr(0, n.find('\n'));
+    }
+    std::string before_ = read();
 };
 
 TEST_P(Ways, AreTold)

@@ -282,7 +282,10 @@ void Mixture::to_nobody()
         const auto r = run({"sh", "-c", std::string("ip ") + what});
         check(r.exit_code == 0, r.err);
     }
-    connect_to(keep(stream_socket(AF_INET, SOCK_NONBLOCK)), nobody, 9); // SYN_SENT
+    const int calling = keep(stream_socket(AF_INET, SOCK_NONBLOCK));
+    set(calling, IPPROTO_TCP, TCP_SYNCNT, 20); // for longer than a slow machine takes to look
+    connect_to(calling, nobody, 9);            // SYN_SENT
+    set_sysctl("net/ipv4/tcp_synack_retries", "20");
     keep(listener(own_addr, 84));
     check(run({peer_path(), "flood", own_addr, "84", "2"}).exit_code == 0, "flood"); // SYN_RECV
     write_all(repaired(3001), 100);

@@ -36,6 +36,10 @@
  *     retries, orphan, memory, killed, linger2, leave. Those that wait for an error say "errno N".
  * peer clash ADDR
  *     bind and listen where another socket is; says "bind N listen N", the errnos.
+ * peer keep ADDR PORT COUNT
+ *     accept COUNT connections and read a byte of each; says "kept"; closes them upon SIGUSR1.
+ * peer stay ADDR PORT COUNT
+ *     COUNT such connections; says "kept", closes them upon SIGUSR1.
  * peer fuzz ADDR PORT COUNT SEED
  *     COUNT connections, each with some bytes or none and a random end.
  * peer rush ADDR PORT COUNT
@@ -420,6 +424,48 @@ int fuzz(const char* addr, int port, long count, unsigned seed)
     return 0;
 }
 
+/// Says that all are there, and closes them when it is told to.
+int keep_until_told(const std::vector<int>& fds)
+{
+    sigset_t signals{};
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    std::printf("kept\n");
+    std::fflush(stdout);
+    int number = 0;
+    sigwait(&signals, &number);
+    for (const int fd : fds)
+        close(fd);
+    return 0;
+}
+
+int keep(const char* addr, int port, int count)
+{
+    const int listener = announce(addr, port);
+    std::vector<int> fds;
+    char byte = 0;
+    for (int i = 0; i < count; i++) {
+        fds.push_back(accept(listener, nullptr, nullptr));
+        if (fds.back() < 0 || read(fds.back(), &byte, 1) != 1)
+            die("accept");
+    }
+    return keep_until_told(fds);
+}
+
+int stay(const char* addr, int port, int count)
+{
+    Socket to{};
+    const socklen_t size = parse(to, addr, port);
+    std::vector<int> fds;
+    for (int i = 0; i < count; i++) {
+        fds.push_back(socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (fds.back() < 0 || connect(fds.back(), &to.any, size) != 0 ||
+            write(fds.back(), "x", 1) != 1)
+            die("connect");
+    }
+    return keep_until_told(fds);
+}
+
 int rush(const char* addr, int port, int count)
 {
     Socket to{};
@@ -650,6 +696,10 @@ int main(int argc, char** argv)
         return serve_late(argv[2], std::atoi(argv[3]));
     if (what == "parting" && argc == 4)
         return part(argv[2], std::atoi(argv[3]));
+    if (what == "keep" && argc == 5)
+        return keep(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
+    if (what == "stay" && argc == 5)
+        return stay(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "storm" && argc == 5)
         return storm(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
     if (what == "hold" && argc == 5)

@@ -77,8 +77,12 @@ json Saga::wait_for(const json& pattern)
         found = json::parse(line);
         return matches(found, pattern);
     });
-    if (!seen)
-        throw std::runtime_error("no event " + pattern.dump() + "\n" + said());
+    if (!seen) {
+        std::string events;
+        for (const std::string& line : process_.out())
+            events += line + "\n";
+        throw std::runtime_error("no event " + pattern.dump() + " in\n" + events + said());
+    }
     return found;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -85,10 +86,8 @@ void expect_same(const json& e, const SsRow& ss, const SsRow& after)
     EXPECT_EQ(e.value("inode", 0U), ss.inode) << e;
     EXPECT_EQ(e.value("timer", ""), ss.timer.kind) << e;
     EXPECT_EQ(e.value("retries", 0), ss.timer.retries) << e;
-    if (after.timer.ms <= ss.timer.ms) { // else it was set anew meanwhile
-        EXPECT_LT(e.value("timer_ms", 0U), ss.timer.ms + ss.timer.unit_ms) << e;
-        EXPECT_GE(e.value("timer_ms", 0U), after.timer.ms) << e;
-    }
+    EXPECT_LT(e.value("timer_ms", 0U), ss.timer.ms + ss.timer.unit_ms) << e;
+    EXPECT_GE(e.value("timer_ms", 0U), after.timer.ms) << e;
     if (!e.contains("tx_bytes"))
         return;
     EXPECT_LT(std::abs(e.value("srtt_us", 0) / 1000.0 - ss.rtt_ms), 0.001 + ss.rtt_ms * 1e-5) << e;
@@ -116,6 +115,7 @@ void expect_same(const json& e, const ProcRow& proc)
 struct Look {
     explicit Look(const Mixture& m) : pids{{m.here(), getpid()}, {m.there(), m.of_there()}}
     {
+        const auto start = std::chrono::steady_clock::now();
         for (const auto& [netns, pid] : pids)
             before[netns] = read_ss(pid);
         rows =
@@ -124,28 +124,34 @@ struct Look {
             proc[netns] = read_proc_net(pid);
             after[netns] = read_ss(pid);
         }
+        took_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                 std::chrono::steady_clock::now() - start)
+                                                 .count());
     }
 
-    /// As it is in both of ss's looks; else it moved.
+    /// As it is in both of ss's looks, and no timer can have fired between them.
     [[nodiscard]] bool stable(std::uint32_t netns, std::uint64_t conn) const
     {
         const auto first = before.at(netns).find(conn);
         const auto last = after.at(netns).find(conn);
         return first != before.at(netns).end() && last != after.at(netns).end() &&
-               first->second.same_as(last->second);
+               first->second.same_as(last->second) &&
+               (first->second.timer.kind.empty() || first->second.timer.ms > took_ms);
     }
 
     std::map<std::uint32_t, pid_t> pids;
     std::map<std::uint32_t, std::map<std::uint64_t, SsRow>> before, after;
     std::map<std::uint32_t, std::map<std::pair<std::string, std::string>, ProcRow>> proc;
     std::vector<json> rows;
+    std::uint64_t took_ms = 0;
 };
 
-/// Compares what did not move; the conns of those.
-std::set<std::uint64_t> compare(const Look& look)
+using ByConn = std::map<std::uint64_t, json>;
+
+/// Compares what did not move, and adds it.
+void compare(const Look& look, ByConn& compared)
 {
     std::set<std::uint64_t> seen;
-    std::set<std::uint64_t> compared;
     for (const json& e : look.rows) {
         const std::uint64_t conn = e["conn"];
         const std::uint32_t netns = e["netns"];
@@ -158,13 +164,12 @@ std::set<std::uint64_t> compare(const Look& look)
         EXPECT_NE(proc, look.proc.at(netns).end()) << e;
         if (proc != look.proc.at(netns).end())
             expect_same(e, proc->second);
-        compared.insert(conn);
+        compared[conn] = e;
     }
     for (const auto& [netns, rows] : look.before)
         for (const auto& [conn, row] : rows)
             EXPECT_TRUE(seen.contains(conn) || !look.stable(netns, conn))
                 << "not shown: " << row.state << " " << row.local << " " << row.remote;
-    return compared;
 }
 
 std::set<std::string> values_of(const std::vector<json>& rows, const char* key)
@@ -179,19 +184,21 @@ std::set<std::string> values_of(const std::vector<json>& rows, const char* key)
 TEST_F(Sockets, AreThoseOfSsAndProcFieldByField)
 {
     const Mixture mixture;
-    std::set<std::uint64_t> compared;
-    std::vector<json> rows;
-    for (int i = 0; i < 20 && (rows.empty() || compared.size() < rows.size()); i++) {
+    ByConn compared;
+    bool all = false;
+    for (int i = 0; i < 60 && !all; i++) { // some end meanwhile
         const Look look(mixture);
-        rows = look.rows;
-        for (const std::uint64_t conn : compare(look))
-            compared.insert(conn);
+        compare(look, compared);
         if (HasFailure())
             return;
+        all = std::ranges::all_of(look.rows,
+                                  [&](const json& e) { return compared.contains(e["conn"]); });
     }
-    EXPECT_GE(rows.size(), 40U);
-    for (const json& e : rows)
-        EXPECT_TRUE(compared.contains(e["conn"])) << "never the same twice: " << e;
+    EXPECT_TRUE(all) << "some were never the same twice";
+    EXPECT_GE(compared.size(), 40U);
+    std::vector<json> rows;
+    for (const auto& [conn, e] : compared)
+        rows.push_back(e);
     EXPECT_EQ(values_of(rows, "state"),
               (std::set<std::string>{"LISTEN", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1",
                                      "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "CLOSING",

@@ -27,10 +27,10 @@ TEST(after_close, what_looked_like_a_rst_is_one_that_is_sent)
     data_in_fin_wait1(story);
     EXPECT_THAT(story.news(), IsEmpty());
     story.tell(4ms + 20us, client().reset(State::close, true));
+    story.correlator.tell_held_back(UINT64_MAX);
     EXPECT_THAT(story.news(),
                 ElementsAre("FIN_WAIT1>CLOSE 1000us", "close rst_sent data_after_close tx=0 rx=0",
                             "reset sent"));
-    story.correlator.tell_held_back(UINT64_MAX);
     EXPECT_EQ(story.correlator.summary().events, story.events.seen.size());
     EXPECT_EQ(story.correlator.summary().closes, 1U);
     EXPECT_EQ(story.correlator.summary().alive, 0U);
@@ -51,6 +51,19 @@ TEST(after_close, one_that_came_in_is_told_when_no_other_follows)
     EXPECT_EQ(went_on.news().size(), 1U); // within a moment: only the other's
     went_on.tell(4ms + 21ms, server().state(State::close_wait, State::last_ack));
     EXPECT_EQ(went_on.news().size(), 4U);
+}
+
+// kprobes cannot make a cookie, the tracepoint of the RST can.
+TEST(after_close, a_rst_may_come_under_another_id)
+{
+    Story story;
+    const Socket known = client().id(address_a);
+    to_fin_wait2(story, known);
+    story.tell(5ms, known.state(State::fin_wait2, State::close).detail(TS_ORPHAN))
+        .tell(5ms, client().reset(State::close, true));
+    story.correlator.tell_held_back(UINT64_MAX);
+    EXPECT_EQ(story.last("close").as<event::Close>().why, "data_after_close");
+    EXPECT_EQ(story.correlator.summary().alive, 0U);
 }
 
 TEST(after_close, another_reset_changes_nothing)

@@ -86,6 +86,38 @@ TEST(arguments, name_a_command)
     EXPECT_TRUE(options({"check", "--json"}).json);
 }
 
+TEST(arguments, of_record_name_a_file)
+{
+    const Options o = options({"record", "--force", "day.tsr", "--port", "80", "--drops"});
+    EXPECT_EQ(o.command, Command::record);
+    EXPECT_EQ(o.record, "day.tsr");
+    EXPECT_TRUE(o.force);
+    EXPECT_THAT(o.filter.ports, ElementsAre(80));
+    const Options beside = options({"life", "-w", "day.tsr"});
+    EXPECT_EQ(beside.command, Command::life);
+    EXPECT_EQ(beside.view, Command::life);
+    EXPECT_EQ(beside.record, "day.tsr");
+    EXPECT_FALSE(beside.force);
+}
+
+TEST(arguments, of_replay_name_files_and_a_view)
+{
+    Options o = options({"replay", "a", "b"});
+    EXPECT_EQ(o.command, Command::replay);
+    EXPECT_EQ(o.view, Command::trace);
+    EXPECT_THAT(o.files, ElementsAre("a", "b"));
+    o = options({"replay", "--port", "80", "a", "b", "life", "--json", "--count", "3"});
+    EXPECT_EQ(o.view, Command::life);
+    EXPECT_THAT(o.files, ElementsAre("a", "b"));
+    EXPECT_TRUE(o.json);
+    EXPECT_EQ(o.count, 3U);
+    EXPECT_THAT(o.filter.ports, ElementsAre(80));
+    o = options({"replay", "a", "trace", "--event", "drop", "-o", "lines"});
+    EXPECT_EQ(o.view, Command::trace);
+    EXPECT_THAT(o.kinds, ElementsAre("drop"));
+    EXPECT_EQ(o.output, "lines");
+}
+
 TEST(arguments, of_trace_come_without_its_name)
 {
     const Options o = options({"--json", "--port", "80"});
@@ -363,7 +395,16 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"sockets", "--duration", "1"}, "--duration"},
         Wrong{{"sockets", "--attach", "auto"}, "--attach"},
         Wrong{{"sockets", "--cgroup", "/"}, "--cgroup"},
-        Wrong{{"sockets", "--port", "0"}, "--port"}));
+        Wrong{{"sockets", "--port", "0"}, "--port"}, Wrong{{"record"}, "FILE"},
+        Wrong{{"record", "a", "b"}, "b"}, Wrong{{"record", "a", "--json"}, "--json"},
+        Wrong{{"record", "a", "--count", "1"}, "1"}, Wrong{{"trace", "--force"}, "--record"},
+        Wrong{{"trace", "-w"}, "--record"}, Wrong{{"replay"}, "FILE"},
+        Wrong{{"replay", "a", "--drops"}, "--drops"},
+        Wrong{{"replay", "a", "--duration", "1"}, "--duration"},
+        Wrong{{"replay", "a", "--cgroup", "/"}, "--cgroup"},
+        Wrong{{"replay", "a", "--port", "0"}, "--port"},
+        Wrong{{"replay", "a", "life", "--event", "close"}, "--event"},
+        Wrong{{"replay", "a", "life", "--state", "CLOSE"}, "--state"}));
 
 TEST(wrong_argument, points_to_the_help_of_its_command)
 {

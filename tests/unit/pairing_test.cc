@@ -68,8 +68,7 @@ TEST(pairing, loopback_is_each_namespaces_own)
 {
     Story story;
     const Socket c = client().local("127.0.0.1", 40000).remote("127.0.0.1", 80);
-    const Socket s =
-        server().local("127.0.0.1", 80).remote("127.0.0.1", 40000).netns(other_netns);
+    const Socket s = server().local("127.0.0.1", 80).remote("127.0.0.1", 40000).netns(other_netns);
     meet(story, c, s);
     part(story, c, s);
     EXPECT_FALSE(peer_at(story, 1));

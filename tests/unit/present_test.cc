@@ -33,7 +33,7 @@ TEST(present, one_ends_with_its_process_and_no_start)
     EXPECT_EQ(story.last().actor.pid, curl.pid);
     EXPECT_EQ(story.last().actor.from, PidFrom::snapshot);
     story.tell(21ms, client().state(State::close_wait, State::last_ack).by(curl))
-        .tell(22ms, client().state(State::last_ack, State::close).counts(100, 2000));
+        .tell(22ms, client().state(State::last_ack, State::close).counts(101, 2000));
     const Seen end = story.last("close");
     EXPECT_FALSE(end.conn->seen_start);
     EXPECT_EQ(end.as<event::Close>().tx_bytes, 100U);
@@ -105,7 +105,7 @@ TEST(present, a_time_wait_that_began_meanwhile_is_told)
     r.timer = SocketTimer::time_wait;
     adopt(story, {r});
     story.tell(5ms, client().time_wait_in(State::fin_wait2, State::time_wait))
-        .tell(5ms, client().state(State::fin_wait2, State::close).counts(7, 8).flag(TS_FIN_SEEN));
+        .tell(5ms, client().state(State::fin_wait2, State::close).counts(8, 8).flag(TS_FIN_SEEN));
     EXPECT_THAT(story.news(), ElementsAre("FIN_WAIT2>TIME_WAIT", "close fin tx=7 rx=7"));
     EXPECT_EQ(story.correlator.summary().time_wait_in, 1U);
     EXPECT_EQ(story.correlator.summary().time_wait_alive, 1U);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+/* Inputs in, lines out: all that a live run and the replay of its recording have in common. */
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "options.h"
+#include "tcpsaga/input.h"
+#include "tcpsaga/output.h"
+#include "tcpsaga/present.h"
+
+namespace tcpsaga {
+
+/// Prints what comes from there, as the options want it. Text of several hosts has a column for
+/// their names (its width; 0: none) and one header.
+std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out,
+                                     bool header = true, std::size_t host_column = 0);
+
+/// Stops passing events on once so many lines are out.
+class Limit : public Sink {
+public:
+    Limit(Sink& next, const Output& out, std::optional<std::uint64_t> most)
+        : next_(next), out_(out), most_(most)
+    {
+    }
+    [[nodiscard]] bool reached() const { return most_ && out_.lines() >= *most_; }
+    void on_event(const Event& e) override
+    {
+        if (!reached())
+            next_.on_event(e);
+    }
+
+private:
+    Sink& next_;
+    const Output& out_;
+    std::optional<std::uint64_t> most_;
+};
+
+using LookAtPorts =
+    std::function<std::optional<event::PortUse>(std::uint32_t netns, const Endpoint& destination)>;
+
+/// Adds to connects that found no port what the ports are used for. Looks at most once a second
+/// for each destination.
+class PortCounter : public Sink {
+public:
+    PortCounter(Sink& next, LookAtPorts look) : next_(next), look_(std::move(look)) {}
+    void on_event(const Event& e) override;
+
+private:
+    struct Look {
+        std::uint64_t ts_ns = 0;
+        std::optional<event::PortUse> use;
+    };
+    std::optional<event::PortUse> use_of(const Connection& c, std::uint64_t ts_ns);
+
+    Sink& next_;
+    LookAtPorts look_;
+    std::map<std::pair<std::uint32_t, Endpoint>, Look> looks_;
+};
+
+/// What a live run finds out when it is asked. Without them the answers come as inputs.
+struct LookUps {
+    std::function<std::string(std::uint64_t address)> place_of{};
+    LookAtPorts ports_of{};
+};
+
+class Player {
+public:
+    /// All of these outlive it.
+    Player(const Origin& from, Sink& presenter, Output& out, std::optional<std::uint64_t> count,
+           LookUps look_ups = {});
+    ~Player() = default;
+    Player(const Player&) = delete;
+    Player& operator=(const Player&) = delete;
+
+    /// False when it made no difference, so that a recording can do without it.
+    bool play(const input::Record& i);
+    bool play(const input::Lost& i);
+    bool play(const input::Present& i);
+    bool play(const input::HeldBack& i);
+    bool play(const input::Polled& i);
+    bool play(const input::Stuck& i);
+    bool play(const input::Evictions& i);
+    bool play(const input::Totals& i);
+    bool play(const input::Start& i);
+    bool play(const input::Summarize& i);
+    bool play(const input::Place& i);
+    bool play(const input::Ports& i);
+    bool play(const Input& i);
+
+    [[nodiscard]] bool full() const { return limit_.reached(); }
+    /// Of the last Summarize.
+    [[nodiscard]] const event::Summary& summary() const { return summary_; }
+
+private:
+    [[nodiscard]] Correlator::Config config(LookUps& look_ups) const;
+    [[nodiscard]] LookAtPorts ports_of(LookUps& look_ups) const;
+
+    const Origin& from_;
+    Sink& presenter_;
+    Output& out_;
+    std::map<std::uint64_t, std::string> places_;
+    std::map<std::pair<std::uint32_t, Endpoint>, std::optional<event::PortUse>> ports_;
+    Limit limit_;
+    PortCounter port_counter_;
+    Correlator correlator_;
+    CounterReading at_start_;
+    event::Summary summary_;
+};
+
+} // namespace tcpsaga
