@@ -4,7 +4,7 @@ if(NOT TCPSAGA_SANITIZE)
   add_test(NAME unit_asan COMMAND ${PROJECT_SOURCE_DIR}/build/asan/tests/unit/unit_test --gtest_brief=1)
   set_tests_properties(unit_asan PROPERTIES LABELS unit ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
   # New inputs are tried too, but only the seed is kept: a crash is left in the build folder.
-  foreach(target record correlator filters)
+  foreach(target record recording correlator filters)
     add_test(NAME fuzz_${target}
              COMMAND ${PROJECT_SOURCE_DIR}/build/fuzz/tests/fuzz/${target}_fuzz -runs=10000 -seed=1 -max_len=4096
                      -close_fd_mask=3 -artifact_prefix=${PROJECT_BINARY_DIR}/fuzz/

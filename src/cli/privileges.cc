@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -28,6 +29,13 @@ bool has(const Capabilities& set, int capability, cap_flag_t flag)
 {
     cap_flag_value_t value = CAP_CLEAR;
     return set && cap_get_flag(set.get(), capability, flag, &value) == 0 && value == CAP_SET;
+}
+
+bool has_other_threads()
+{
+    std::error_code unknown;
+    const std::filesystem::directory_iterator tasks("/proc/self/task", unknown);
+    return std::distance(begin(tasks), end(tasks)) > 1;
 }
 
 /// As kernel.kptr_restrict and kernel.perf_event_paranoid have it for us: all addresses are zero.
@@ -93,6 +101,9 @@ std::vector<MissingCapability> missing_for(const Options& options)
 
 Status keep_only(std::initializer_list<int> capabilities)
 {
+    if (has_other_threads())
+        return Error{"cannot drop", "capabilities", 0,
+                     "other threads run already: report this bug"};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return Error{"cannot set", "no_new_privs", errno, ""};
     // The bounding set can be narrowed with CAP_SETPCAP only; no_new_privs makes it of no account.

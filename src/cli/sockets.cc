@@ -2,6 +2,7 @@
 #include "sockets.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <map>
 
+#include "privileges.h"
 #include "say.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/socket_access.h"
@@ -90,13 +92,12 @@ SocketDetail detail_for(const Options& o)
     return of_processes ? SocketDetail::plain : SocketDetail::bare;
 }
 
-void tell_what_is_hidden(const std::vector<SocketRow>& rows)
+bool hides_processes(const std::vector<SocketRow>& rows)
 {
     const bool nameless = std::ranges::any_of(rows, [](const SocketRow& row) {
         return row.inode != 0 && row.holders.empty();
     });
-    if (nameless && !may_see_all_processes())
-        say("processes of other users are not shown; run it with sudo to see them");
+    return nameless && !may_see_all_processes();
 }
 
 void print(Output& out, const Options& o, const std::vector<SocketRow>& rows,
@@ -121,10 +122,13 @@ int run_sockets(const Options& o)
     const SocketPrint how = print_options(o, **out);
     const SocketDetail detail = detail_for(o);
     const auto rows = read_sockets(o.filter.netns, detail);
+    const bool hidden = detail != SocketDetail::bare && hides_processes(rows);
+    if (const auto status = keep_only({CAP_SYS_PTRACE}); !status) // cgroups where /proc has hidepid
+        return fail(status.error());
     print(**out, o, rows, choose_sockets(rows, o.filter, o.states), how);
     (*out)->flush();
-    if (detail != SocketDetail::bare)
-        tell_what_is_hidden(rows);
+    if (hidden)
+        say("processes of other users are not shown; run it with sudo to see them");
     return (*out)->health() == Output::Health::failed ? fail((*out)->error()) : 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the running program may still do, and what it does with less (docs/privileges.md). */
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "saga.h"
 
@@ -236,6 +238,34 @@ TEST_F(Privileges, WithoutTheOtherProcess)
                          "gone: no audit, no use of ports and no polled queues from now on\n"),
         std::string::npos)
         << saga.said();
+}
+
+/// What is printed may wait for its reader: nothing is held meanwhile but the sight of /proc.
+TEST_F(Privileges, OfSocketsAreGivenUpBeforeItPrints)
+{
+    constexpr std::uint64_t sys_ptrace = 1U << 19;
+    const Folder folder;
+    const std::string fifo = folder.path + "/fifo";
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    const int reader = open(fifo.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    ASSERT_GE(fcntl(reader, F_SETPIPE_SZ, 4096), 0);
+    while (write(reader, "x", 1) == 1) {
+    }
+    Server server("127.0.0.1");
+    Process sockets({tcpsaga_path(), "sockets", "--netns", "self", "--json", "-o", fifo});
+    const fs::path task = "/proc/" + std::to_string(sockets.pid());
+    while (status_field(task, "CapPrm") == status_field("/proc/self", "CapPrm"))
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    expect_capabilities(sockets.pid(), sys_ptrace);
+    std::string text(1 << 16, '\0');
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(read(reader, text.data(), 4096), 0)));
+    EXPECT_EQ(sockets.wait(), 0);
+    char more[4096];
+    for (ssize_t n = 0; (n = read(reader, more, sizeof(more))) > 0;)
+        text.append(more, static_cast<std::size_t>(n));
+    close(reader);
+    text.erase(0, text.find_first_not_of('x'));
+    EXPECT_EQ(json::parse(text)["lport"], server.port) << text;
 }
 
 /// A copy with file capabilities, run by nobody in particular.

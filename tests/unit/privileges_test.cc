@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "cli/privileges.h"
 #include "tcpsaga/probe.h"
@@ -87,6 +89,23 @@ TEST(privileges, that_are_given_up_do_not_come_back)
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+/// They are kept per thread: one that runs already would keep its own.
+TEST(privileges, are_not_given_up_beside_another_thread)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        std::thread other([] { pause(); });
+        const auto status = keep_only({});
+        _exit(!status && status.error().message().find("other threads") != std::string::npos &&
+                      prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0
+                  ? 0
+                  : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
 
 /// What is tried without them leaves them as they were.
