@@ -20,6 +20,7 @@
 #include "tcpsaga/record.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/table.h"
+#include "tcpsaga/tops.h"
 
 namespace tcpsaga {
 
@@ -126,6 +127,9 @@ private:
     Connection not_kept(const ts_head& h);
     void on_synack_timeout(const ts_head& h);
     void group_time_waits(event::Summary& s) const;
+    void add_tops(event::Summary& s) const;
+    void count_remote(const Address& addr, std::uint64_t made, std::uint64_t got);
+    void count_process(const Process& p, std::uint64_t made, std::uint64_t got);
     void on_retransmit(const ts_retransmit& r);
     void on_time_wait_full(const ts_head& h);
     void count_state(const ts_head& h);
@@ -231,9 +235,21 @@ private:
     std::array<SocketKey, 64> closed_lately_{};
     std::size_t next_closed_ = 0;
     std::map<SocketKey, std::uint32_t> polled_; ///< sk_drops at the last look
-    bool looked_ = false;                       ///< on_polled() was called
+    struct AddressHash {
+        std::size_t operator()(const Address& a) const noexcept
+        {
+            return std::hash<std::string_view>()({reinterpret_cast<const char*>(a.bytes.data()),
+                                                  a.bytes.size()}); // NOLINT
+        }
+    };
+    Tops<Address, event::TopRemote, AddressHash> remotes_;
+    Tops<std::uint32_t, event::TopProcess, std::hash<std::uint32_t>> processes_;
+    bool looked_ = false; ///< on_polled() was called
     std::uint64_t malformed_ = 0;
     std::uint64_t next_own_id_;
 };
+
+/// Adds what happened since `before`, `us` ago; an empty one: since the start.
+void set_interval(event::Summary& now, const event::Summary& before, std::uint64_t us);
 
 } // namespace tcpsaga

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
+#include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -160,12 +162,30 @@ struct ListenerSummary {
     std::optional<std::uint32_t> asked; ///< the backlog that listen() asked for
     std::optional<UnlistenWhy> ended;   ///< nullopt while it listens
     Histogram handshake_us, accept_wait_us;
+    std::optional<std::uint64_t> new_accepts; ///< since the summary before
 
     /// No hook may have told how deep its queue was.
     [[nodiscard]] bool depth_known() const
     {
         return acceptq_max != 0 && (acceptq_high != 0 || births == 0);
     }
+};
+/// A remote address, and the connections made to it and got from it.
+struct TopRemote {
+    Address addr;
+    std::uint64_t made = 0, got = 0;
+};
+/// A process, and the connections that it made by connect() and got by accept().
+struct TopProcess {
+    Process process;
+    std::uint64_t made = 0, got = 0;
+};
+/// What happened since the summary before, or since the start.
+struct Interval {
+    std::uint64_t us = 0;
+    std::uint64_t opens = 0, births = 0, accepts = 0, closes = 0, connect_errors = 0;
+    std::uint64_t overflows = 0, accept_errors = 0, retransmits = 0;
+    std::uint64_t time_wait_in = 0, time_wait_out = 0;
 };
 struct Summary {
     std::uint64_t opens = 0;   ///< SYNs sent for a new connection (ActiveOpens)
@@ -188,6 +208,12 @@ struct Summary {
     bool final = false;                    ///< nothing follows
     std::vector<ListenerSummary> listeners;
     std::vector<AuditRow> audit; ///< empty while not asked for
+    static constexpr std::size_t ends = static_cast<std::size_t>(End::never_accepted) + 1;
+    std::array<std::uint64_t, ends> closes_by_end{};      ///< by End
+    std::map<int, std::uint64_t> connect_errors_by_errno; ///< 0 = the kernel gave none
+    std::vector<TopRemote> top_remotes;                   ///< the largest first
+    std::vector<TopProcess> top_processes;
+    std::optional<Interval> interval;
     std::uint64_t lost_ring = 0, lost_table = 0, lost_output = 0, lost_missed = 0;
     std::uint64_t lost_recording = 0;
 
@@ -226,10 +252,14 @@ std::string_view name_of(event::Retransmitted r);
 /// "ECONNREFUSED"; "E999" for a number that has no name.
 std::string errno_name(int err);
 
+struct Settings; // settings.h
+
 class Sink {
 public:
     virtual ~Sink() = default;
     virtual void on_event(const Event& e) = 0;
+    /// How the system is set, before the summary that ends the stream; not always told.
+    virtual void on_settings(const Settings&) {}
 };
 
 } // namespace tcpsaga

@@ -15,6 +15,7 @@
 
 #include "tcpsaga/audit.h"
 #include "tcpsaga/correlator.h"
+#include "tcpsaga/settings.h"
 
 namespace tcpsaga {
 
@@ -71,6 +72,10 @@ struct Summarize {
     bool final = false;
     CounterReading counters;
 };
+/// How the system is set; before the summary that ends the stream.
+struct System {
+    Settings settings;
+};
 /// What a look-up that an input will ask for gives: it comes before that input.
 struct Place {
     std::uint64_t address = 0; ///< in the kernel's code
@@ -86,7 +91,8 @@ struct Ports {
 
 using Input = std::variant<input::Record, input::Lost, input::Present, input::HeldBack,
                            input::Polled, input::Stuck, input::Evictions, input::Totals,
-                           input::Start, input::Summarize, input::Place, input::Ports>;
+                           input::Start, input::Summarize, input::Place, input::Ports,
+                           input::System>;
 
 /// CLOCK_MONOTONIC of an input; nullopt where it has none.
 std::optional<std::uint64_t> time_of(const Input& i);
@@ -101,6 +107,7 @@ struct SeenFact {
 /// The host and the run that inputs come from: with it they can be read anywhere.
 struct Origin {
     std::string program; ///< "tcpsaga 0.1.0"
+    std::string command; ///< "trace", "record"…
     std::string host;
     std::string kernel; ///< "6.12.41+deb13-amd64"
     std::string machine;

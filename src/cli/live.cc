@@ -9,6 +9,7 @@
 #include <ctime>
 #include <set>
 
+#include "doctor.h"
 #include "looker.h"
 #include "notify.h"
 #include "origin.h"
@@ -19,6 +20,7 @@
 #include "summary_text.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/recording.h"
+#include "tcpsaga/settings.h"
 #include "tcpsaga/snapshot.h"
 #include "tcpsaga/tracer.h"
 
@@ -87,6 +89,29 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
                                         : make_presenter(o, origin, out);
 }
 
+/// Judged at the end, here or from the recording.
+bool asks_for_settings(const Options& o)
+{
+    return !o.record.empty() || o.view == Command::doctor;
+}
+
+/// Looks at processes whose queue is full, while it is.
+class FullQueues : public Sink {
+public:
+    FullQueues(Sink& next, Looker& looker) : next_(next), looker_(looker) {}
+    void on_event(const Event& e) override
+    {
+        if (std::holds_alternative<event::Overflow>(e.what) && e.actor.known())
+            looker_.look_at(e.actor.pid, e.ts_ns);
+        next_.on_event(e);
+    }
+    void on_settings(const Settings& s) override { next_.on_settings(s); }
+
+private:
+    Sink& next_;
+    Looker& looker_;
+};
+
 /// The parts of a running trace, wired.
 struct Session {
     const Options& options;
@@ -97,8 +122,10 @@ struct Session {
     Output& out;
     RecordingWriter* tape; ///< null: not asked for
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out);
+    FullQueues full_queues{*presenter, looker};
     KernelSymbols symbols{};
-    Player player{origin, *presenter, out, options.count, look_ups()};
+    Player player{origin, asks_for_settings(options) ? static_cast<Sink&>(full_queues) : *presenter,
+                  out, options.count, look_ups()};
     KernelLosses told{};
     bool told_blind = false;
     std::uint64_t polled_at = now();
@@ -179,7 +206,7 @@ struct Session {
     {
         if (looker.lost() && !std::exchange(told_blind, true))
             say("the process that looks into other network namespaces is gone: no audit, no use of "
-                "ports and no polled queues from now on");
+                "ports, no polled queues and no settings from now on");
     }
 
     /// No more than a second is lost when this process is.
@@ -196,12 +223,13 @@ struct Session {
     }
 
     /// All connections are looked at, so not too often.
-    void tell_stuck()
+    void tell_stuck(bool at_once = false)
     {
-        const auto longer = static_cast<std::uint64_t>(options.stuck_s * 1e9);
+        const auto longer =
+            static_cast<std::uint64_t>(options.stuck_s.value_or(stuck_s_of(options.command)) * 1e9);
         constexpr std::uint64_t parts = 10;
         const std::uint64_t ts = now();
-        if (ts - looked_for_stuck < longer / parts)
+        if (!at_once && ts - looked_for_stuck < longer / parts)
             return;
         looked_for_stuck = ts;
         tell(input::Stuck{longer, ts});
@@ -279,7 +307,10 @@ struct Session {
             tracer.detach();
         if (out.health() == Output::Health::good)
             static_cast<void>(turn(0));
+        tell_stuck(final);
         poll_listeners(true);
+        if (asks_for_settings(options))
+            tell(input::System{looker.settings()});
         tell(input::HeldBack{UINT64_MAX});
         tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
                            now()});
@@ -306,7 +337,7 @@ struct Session {
         if (tape != nullptr)
             say("{} records in {} bytes: {}", tape->records(), tape->bytes(), options.record);
         const bool bad = std::ranges::any_of(player.summary().audit, &event::AuditRow::unexplained);
-        return options.strict_audit && bad ? unexplained_code : 0;
+        return options.strict_audit && bad ? unexplained_code : exit_code_of(*presenter);
     }
 };
 
@@ -401,8 +432,10 @@ int run_live(const Options& options)
         return fail(tape.error());
     catch_signals();
     Looker looker(options.filter.netns);
-    if (wants_other_namespaces(options) && has_capability(CAP_SYS_PTRACE))
-        if (const auto status = looker.separate(); !status) // early: it inherits next to nothing
+    const bool others = wants_other_namespaces(options);
+    if ((others || asks_for_settings(options)) && has_capability(CAP_SYS_PTRACE))
+        if (const auto status = looker.separate(others);
+            !status) // early: it inherits next to nothing
             return fail(status.error());
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
@@ -421,6 +454,8 @@ int run_live(const Options& options)
         (*tape)->begin(origin);
     Session session{options, tracing->plan, *tracing->tracer, origin, looker, **out, tape->get()};
     session.tell(input::Start{std::move(counters)});
+    if (asks_for_settings(options))
+        looker.settings(); // of namespaces that may be gone at the end
     if (options.snapshot)
         session.adopt_sockets();
     if (tracing->plan.of(FactId::drop).hooked())

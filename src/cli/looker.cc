@@ -20,12 +20,14 @@
 namespace tcpsaga {
 namespace {
 
-enum class What : std::uint32_t { counters, listeners, ports };
+enum class What : std::uint32_t { counters, listeners, ports, process, settings };
 
 struct Request {
     What what = What::counters;
     std::uint32_t netns = 0; ///< ports
     Endpoint destination{};  ///< ports
+    std::uint32_t owner = 0; ///< process
+    std::uint64_t ts_ns = 0; ///< process
 };
 static_assert(std::is_trivially_copyable_v<Request>);
 static_assert(std::is_trivially_copyable_v<PolledListener>);
@@ -97,7 +99,7 @@ std::map<std::uint32_t, ProcCounters> counters_of(const std::string& text)
 }
 
 std::string answer(const Request& request, const std::vector<std::uint32_t>& wanted,
-                   ListenerPoll& poll)
+                   ListenerPoll& poll, SettingsReader& settings)
 {
     switch (request.what) {
     case What::counters:
@@ -109,6 +111,13 @@ std::string answer(const Request& request, const std::vector<std::uint32_t>& wan
     case What::ports:
         if (const auto use = look_at_ports(request.netns, request.destination))
             return bytes_of(&*use, 1);
+        break;
+    case What::process:
+        settings.look_at(request.owner, request.ts_ns);
+        break;
+    case What::settings:
+        settings.read();
+        return to_json(settings.settings());
     }
     return "";
 }
@@ -134,7 +143,10 @@ void close_all_but(int socket)
 
 } // namespace
 
-Looker::Looker(std::vector<std::uint32_t> wanted) : wanted_(wanted), poll_(std::move(wanted)) {}
+Looker::Looker(std::vector<std::uint32_t> wanted)
+    : wanted_(wanted), poll_(wanted), settings_(std::move(wanted))
+{
+}
 
 Looker::~Looker()
 {
@@ -143,7 +155,7 @@ Looker::~Looker()
         ::waitpid(pid_, nullptr, 0);
 }
 
-Status Looker::separate()
+Status Looker::separate(bool enters)
 {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
@@ -154,23 +166,24 @@ Status Looker::separate()
     if (pid < 0)
         return Error{"cannot start", "the process that looks into namespaces", errno, ""};
     if (pid == 0)
-        serve(theirs.get());
+        serve(theirs.get(), enters);
     socket_ = std::move(ours);
     pid_ = pid;
     return Nothing{};
 }
 
-void Looker::serve(int socket)
+void Looker::serve(int socket, bool enters)
 {
     close_all_but(socket);
     leave_signals_to_the_tracer();
     prctl(PR_SET_NAME, "tcpsaga-look", 0, 0, 0);
-    if (!keep_only({CAP_SYS_PTRACE, CAP_SYS_ADMIN}))
+    if (!(enters ? keep_only({CAP_SYS_PTRACE, CAP_SYS_ADMIN}) : keep_only({CAP_SYS_PTRACE})))
         ::_exit(1);
     ListenerPoll poll(wanted_); // the other one's descriptors are closed
+    SettingsReader settings(wanted_);
     Request request{};
     while (receive_all(socket, &request, sizeof(request))) {
-        const std::string reply = answer(request, wanted_, poll);
+        const std::string reply = answer(request, wanted_, poll, settings);
         const std::uint64_t size = reply.size();
         if (!send_all(socket, &size, sizeof(size)) || !send_all(socket, reply.data(), size))
             break;
@@ -216,6 +229,27 @@ std::optional<event::PortUse> Looker::ports(std::uint32_t netns, const Endpoint&
     const Request request{What::ports, netns, destination};
     const auto found = items_of<event::PortUse>(ask(&request, sizeof(request)));
     return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+void Looker::look_at(std::uint32_t owner, std::uint64_t ts_ns)
+{
+    if (!socket_)
+        return settings_.look_at(owner, ts_ns);
+    Request request{What::process};
+    request.owner = owner;
+    request.ts_ns = ts_ns;
+    ask(&request, sizeof(request));
+}
+
+Settings Looker::settings()
+{
+    if (!socket_) {
+        settings_.read();
+        return settings_.settings();
+    }
+    const Request request{What::settings};
+    const auto found = settings_from_json(ask(&request, sizeof(request)));
+    return found ? *found : Settings();
 }
 
 } // namespace tcpsaga

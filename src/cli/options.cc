@@ -201,8 +201,9 @@ void add_run_options(CLI::App& app, Options& o)
            "overflow events per listener, kind and second (100), drops alike; the rest is in n")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
-    app.add_option("--stuck", o.stuck_s,
-                   "tell of connections in CLOSE_WAIT or FIN_WAIT2 for longer than this (60)")
+    app.add_option(
+           "--stuck", o.stuck_s,
+           "tell of connections in CLOSE_WAIT or FIN_WAIT2 for longer than this (60; doctor: 10)")
         ->check(positive)
         ->type_name("SECS");
     app.add_option("--summary", o.summary_s,
@@ -288,6 +289,7 @@ void add_replay_options(CLI::App& app, Options& o, Raw& raw)
     add_kind_options(app, o);
     app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
     app.add_subcommand("life", "a line per finished connection")->fallthrough();
+    app.add_subcommand("doctor", "what was wrong, and what to do")->fallthrough();
     app.require_subcommand(0, 1);
 }
 
@@ -318,8 +320,8 @@ Status understand(Options& o, const Raw& raw)
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
     if (o.command == Command::replay) {
-        if (o.view == Command::life && !(o.kinds.empty() && o.states.empty()))
-            return Error{"life has one kind of line:", "--event and --state", 0,
+        if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
+            return Error{"life and doctor do not take", "--event and --state", 0,
                          "are for replay FILE trace"};
         return check(o.filter);
     }
@@ -351,17 +353,22 @@ std::vector<std::string> with_command(int argc, const char* const* argv)
 
 namespace {
 
-Command command_of(const std::string& name)
+const std::map<std::string, Command>& commands()
 {
-    static const std::map<std::string, Command> commands{
-        {"life", Command::life},     {"sockets", Command::sockets}, {"check", Command::check},
-        {"record", Command::record}, {"replay", Command::replay},
+    static const std::map<std::string, Command> all{
+        {"trace", Command::trace},     {"life", Command::life},   {"doctor", Command::doctor},
+        {"sockets", Command::sockets}, {"check", Command::check}, {"record", Command::record},
+        {"replay", Command::replay},
     };
-    const auto it = commands.find(name);
-    return it == commands.end() ? Command::trace : it->second;
+    return all;
 }
 
 } // namespace
+
+std::string name_of(Command c)
+{
+    return std::ranges::find(commands(), c, [](const auto& entry) { return entry.second; })->first;
+}
 
 Parsed parse_arguments(int argc, const char* const* argv)
 {
@@ -375,12 +382,14 @@ Parsed parse_arguments(int argc, const char* const* argv)
     auto* trace = app.add_subcommand("trace", "a line per lifecycle event (default)");
     auto* life =
         app.add_subcommand("life", "a line per finished connection, tcplife's columns first");
-    for (auto* command : {trace, life})
+    auto* doctor = app.add_subcommand(
+        "doctor", "watch for 30 seconds (--duration), then say what is wrong and what to do");
+    for (auto* command : {trace, life, doctor})
         add_live_options(*command, o, raw);
     add_kind_options(*trace, o);
     auto* record = app.add_subcommand("record", "keep the stream in a file, for replay");
     add_record_options(*record, o, raw);
-    auto* replay = app.add_subcommand("replay", "trace or life of recordings, without root");
+    auto* replay = app.add_subcommand("replay", "trace, life or doctor of recordings, without root");
     add_replay_options(*replay, o, raw);
     auto* sockets = app.add_subcommand(
         "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");
@@ -394,9 +403,7 @@ Parsed parse_arguments(int argc, const char* const* argv)
         print_description(app);
         return {{}, 0};
     }
-    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
-    if (argc > 1 && argv[1][0] != '-' &&
-        std::ranges::none_of(commands, [&](auto* c) { return c->get_name() == argv[1]; }))
+    if (argc > 1 && argv[1][0] != '-' && !commands().contains(argv[1]))
         return {{}, refuse("no command '" + std::string(argv[1]) + "'", "")};
     std::string command;
     try {
@@ -408,11 +415,15 @@ Parsed parse_arguments(int argc, const char* const* argv)
         return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
     }
     command = app.get_subcommands()[0]->get_name();
-    o.command = command_of(command);
+    o.command = commands().at(command);
     const auto views = replay->get_subcommands();
-    o.view = command_of(views.empty() ? command : views[0]->get_name()) == Command::life
-                 ? Command::life
-                 : Command::trace;
+    o.view = commands().at(views.empty() ? command : views[0]->get_name());
+    if (o.view != Command::life && o.view != Command::doctor)
+        o.view = Command::trace;
+    if (o.view == Command::doctor && o.count)
+        return {{}, refuse("doctor prints at its end: --duration, not --count", command)};
+    if (o.command == Command::doctor && !o.duration_s)
+        o.duration_s = 30;
     if (const auto status = understand(o, raw); !status)
         return {{}, refuse(status.error().message(), command)};
     return {o, 0};

@@ -12,11 +12,17 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, sockets, check, record, replay };
+enum class Command { trace, life, doctor, sockets, check, record, replay };
+
+/// --stuck where it is not given, in seconds. A doctor's visit is short.
+constexpr double stuck_s_of(Command c)
+{
+    return c == Command::doctor ? 10 : 60;
+}
 
 struct Options {
     Command command = Command::trace;
-    Command view = Command::trace; ///< what prints: trace or life
+    Command view = Command::trace; ///< what prints: trace, life or doctor
     Filter filter;
     Wish wish;
     bool json = false;
@@ -34,11 +40,14 @@ struct Options {
     std::size_t max_connections = std::size_t{1} << 20;
     std::uint32_t overflow_rate = 100; ///< events per listener, kind and second
     bool strict_audit = false;
-    bool snapshot = true;            ///< begin with the listeners that are there
-    double stuck_s = 60;             ///< in CLOSE_WAIT or FIN_WAIT2 for longer is told
+    bool snapshot = true; ///< begin with the listeners that are there
+    std::optional<double>
+        stuck_s; ///< (60; doctor: 10) in CLOSE_WAIT or FIN_WAIT2 for longer is told
     std::optional<double> summary_s; ///< a summary each so many seconds
     std::string btf;
 };
+
+std::string name_of(Command c);
 
 /// What the command line asks for; or the exit code when it is answered already (help and
 /// version: 0; a wrong argument: 2, after one line on standard error).

@@ -76,6 +76,7 @@ Origin origin_of(const Options& options, const Plan& plan, const KernelProber& k
 {
     Origin o;
     o.program = "tcpsaga " TCPSAGA_VERSION;
+    o.command = name_of(options.command);
     utsname system{};
     uname(&system);
     o.host = system.nodename;

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
+
+#include "doctor.h"
 
 namespace tcpsaga {
 namespace {
@@ -44,6 +47,8 @@ std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Outpu
     auto options = present_options(o, from, out);
     options.header = header;
     options.host_column = host_column;
+    if (o.view == Command::doctor)
+        return std::make_unique<Doctor>(out, options, o.json, from);
     if (o.json)
         return make_json(out, options);
     return o.view == Command::life ? make_life(out, options) : make_trace(out, options);
@@ -74,7 +79,8 @@ std::optional<event::PortUse> PortCounter::use_of(const Connection& c, std::uint
 Player::Player(const Origin& from, Sink& presenter, Output& out, std::optional<std::uint64_t> count,
                LookUps look_ups)
     : from_(from), presenter_(presenter), out_(out), limit_(presenter, out, count),
-      port_counter_(limit_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_)
+      port_counter_(limit_, ports_of(look_ups)), correlator_(config(look_ups), port_counter_),
+      summary_ns_(from.started_ns)
 {
 }
 
@@ -156,7 +162,8 @@ bool Player::play(const input::Start& i)
 bool Player::play(const input::Summarize& i)
 {
     const Filter& filter = from_.config.filter;
-    summary_ = correlator_.summary();
+    const event::Summary before = std::exchange(summary_, correlator_.summary());
+    set_interval(summary_, before, (i.ts_ns - std::exchange(summary_ns_, i.ts_ns)) / 1000);
     summary_.final = i.final;
     AuditContext context = from_.audit;
     context.lost = summary_.lost();
@@ -179,6 +186,12 @@ bool Player::play(const input::Place& i)
 bool Player::play(const input::Ports& i)
 {
     ports_[{i.netns, i.destination}] = i.use;
+    return true;
+}
+
+bool Player::play(const input::System& i)
+{
+    presenter_.on_settings(i.settings);
     return true;
 }
 

@@ -87,6 +87,7 @@ public:
     bool play(const input::Summarize& i);
     bool play(const input::Place& i);
     bool play(const input::Ports& i);
+    bool play(const input::System& i);
     bool play(const Input& i);
 
     [[nodiscard]] bool full() const { return limit_.reached(); }
@@ -107,6 +108,7 @@ private:
     Correlator correlator_;
     CounterReading at_start_;
     event::Summary summary_;
+    std::uint64_t summary_ns_; ///< when that was
 };
 
 } // namespace tcpsaga

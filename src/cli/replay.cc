@@ -5,7 +5,9 @@
 #include <chrono>
 #include <csignal>
 #include <limits>
+#include <ranges>
 
+#include "doctor.h"
 #include "player.h"
 #include "progress.h"
 #include "say.h"
@@ -34,7 +36,8 @@ public:
         : path_(std::move(path)), reader_(std::move(reader)),
           origin_(asked_of(reader_->origin(), o.filter)),
           presenter_(make_presenter(o, origin_, out, header, host_column)),
-          player_(origin_, *presenter_, out, o.count), json_(o.json)
+          player_(origin_, *presenter_, out, o.count), json_(o.json),
+          looks_again_(o.view == Command::doctor && origin_.command != "doctor")
     {
     }
     ~Reel() = default;
@@ -53,16 +56,21 @@ public:
     }
     void play()
     {
+        const auto* wish = std::get_if<input::Summarize>(next_);
+        if (wish != nullptr && wish->final)
+            look_again(wish->ts_ns);
         player_.play(*next_);
-        if (const auto* wish = std::get_if<input::Summarize>(next_))
+        if (wish != nullptr)
             summarized_ = wish->final || (player_.full() && json_);
     }
     /// Ends a stream that the recorder did not end.
     void end()
     {
         player_.play(input::HeldBack{UINT64_MAX});
-        if (!summarized_)
-            player_.play(input::Summarize{ts_ns_, true, {}});
+        if (summarized_)
+            return;
+        look_again(ts_ns_);
+        player_.play(input::Summarize{ts_ns_, true, {}});
     }
     /// No more lines can come of it: what is behind the last that --count allows is the summary.
     [[nodiscard]] bool done() const { return player_.full() && (summarized_ || !json_); }
@@ -73,6 +81,8 @@ public:
     }
     [[nodiscard]] const RecordingReader& reader() const { return *reader_; }
     [[nodiscard]] const Origin& origin() const { return origin_; }
+
+    [[nodiscard]] int exit_code() const { return exit_code_of(*presenter_); }
 
     /// False: it was broken.
     bool tell_end() const
@@ -86,12 +96,21 @@ public:
     }
 
 private:
+    /// Connections that were stuck too shortly for what recorded them.
+    void look_again(std::uint64_t ts_ns)
+    {
+        if (looks_again_)
+            player_.play(input::Stuck{
+                static_cast<std::uint64_t>(stuck_s_of(Command::doctor) * 1e9), ts_ns});
+    }
+
     std::string path_;
     std::unique_ptr<RecordingReader> reader_;
     Origin origin_;
     std::unique_ptr<Sink> presenter_;
     Player player_;
     bool json_;
+    bool looks_again_;
     bool summarized_ = false;
     const Input* next_ = nullptr;
     std::uint64_t ts_ns_ = origin_.started_ns;
@@ -203,7 +222,9 @@ int run_replay(const Options& options)
         sound = reel->tell_end() && sound;
     if ((*out)->health() == Output::Health::failed)
         return fail((*out)->error());
-    return sound ? 0 : 1;
+    if (!sound)
+        return 1;
+    return std::ranges::max(reels | std::views::transform(&Reel::exit_code));
 }
 
 } // namespace tcpsaga

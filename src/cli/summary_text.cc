@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "say.h"
+#include "tcpsaga/present.h"
 
 namespace tcpsaga {
 namespace {
@@ -35,6 +36,56 @@ void tell_listeners(std::vector<event::ListenerSummary> listeners)
         say("and {} more listeners", listeners.size() - most);
 }
 
+/// How many closed in each way, and what connect() failed with.
+void tell_ends(const event::Summary& s)
+{
+    std::string ends;
+    for (std::size_t i = 0; i < s.closes_by_end.size(); i++)
+        if (s.closes_by_end.at(i) != 0)
+            ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ",
+                                name_of(static_cast<event::End>(i)), s.closes_by_end.at(i));
+    if (!ends.empty())
+        say("closed by {}", ends);
+    std::string errors;
+    for (const auto& [err, n] : s.connect_errors_by_errno)
+        errors += fmt::format("{}{} {}", errors.empty() ? "" : ", ",
+                              err != 0 ? errno_name(err) : "no port or route", n);
+    if (!errors.empty())
+        say("connect failed by {}", errors);
+}
+
+/// Who is busiest, where there is more than one.
+void tell_tops(const event::Summary& s)
+{
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(s.top_remotes.size(), most); i++)
+        text += fmt::format("{}{} {}", i == 0 ? "" : ", ", to_string(s.top_remotes[i].addr),
+                            s.top_remotes[i].made + s.top_remotes[i].got);
+    if (s.top_remotes.size() > 1)
+        say("most connections with {}", text);
+    text.clear();
+    for (std::size_t i = 0; i < std::min(s.top_processes.size(), most); i++) {
+        const event::TopProcess& p = s.top_processes[i];
+        fmt::memory_buffer name;
+        append_visible(name, p.process.name());
+        text += fmt::format("{}{} ({}) {}", i == 0 ? "" : ", ", fmt::to_string(name), p.process.pid,
+                            p.made + p.got);
+    }
+    if (s.top_processes.size() > 1)
+        say("most connections of {}", text);
+}
+
+void tell_interval(const event::Interval& i)
+{
+    const double seconds = std::max(static_cast<double>(i.us) / 1e6, 1e-6);
+    const auto rate = [&](std::uint64_t n) { return static_cast<double>(n) / seconds; };
+    say("in {:.1f} s: {} opened ({:.1f}/s), {} accepted ({:.1f}/s), {} closed, {} overflows, {} "
+        "retransmits, TIME_WAIT {} in {} out",
+        seconds, i.opens, rate(i.opens), i.accepts, rate(i.accepts), i.closes, i.overflows,
+        i.retransmits, i.time_wait_in, i.time_wait_out);
+}
+
 } // namespace
 
 void tell_summary(const event::Summary& s, const Origin& from)
@@ -46,6 +97,10 @@ void tell_summary(const event::Summary& s, const Origin& from)
     if (!without.empty())
         say("without {}", without);
     say("{} opened, {} accepted, {} closed, {} still open", s.opens, s.accepts, s.closes, s.alive);
+    tell_ends(s);
+    tell_tops(s);
+    if (s.interval && !s.final)
+        tell_interval(*s.interval);
     for (const event::TimeWaitGroup& g : s.time_waits)
         say("{} TIME_WAIT {} {}", g.n, g.role == Role::server ? "of port" : "to",
             g.role == Role::server ? std::to_string(g.end.port)

@@ -174,6 +174,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     const bool connecting = from == State::syn_sent || from == State::syn_recv;
     if (c.role == Role::client && connecting && h.error != 0) {
         counts_.connect_errors++;
+        counts_.connect_errors_by_errno[h.error]++;
         emit(c, h.ts_ns, task, event::ConnectError{h.error});
     }
     if (held == State::none)
@@ -196,6 +197,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     life.peer = last_look_at_peer(c);
     forget_client(c);
     counts_.closes++;
+    counts_.closes_by_end.at(static_cast<std::size_t>(life.end))++;
     emit(c, h.ts_ns, task, life);
     c.closed = true;
     note_closed(h);
@@ -409,6 +411,7 @@ event::Summary Correlator::summary() const
     for (const auto& [key, listener] : listeners_)
         s.listeners.push_back(listener);
     group_time_waits(s);
+    add_tops(s);
     return s;
 }
 

@@ -49,6 +49,7 @@ void Correlator::on_connect_error(const ts_head& h)
     if (!config_.filter.passes(c.tuple, c.family))
         return;
     counts_.connect_errors++;
+    counts_.connect_errors_by_errno[h.error]++;
     emit(c, h.ts_ns, task_of(h), event::ConnectError{h.error});
 }
 
@@ -89,6 +90,8 @@ bool Correlator::settle_port(Connection& c, const ts_head& h)
         return false;
     }
     counts_.opens++;
+    count_remote(c.tuple.remote.addr, 1, 0);
+    count_process(c.owner, 1, 0);
     seen_in(h.netns).active_opens++;
     remember_client(c);
     Process task = c.owner;
@@ -104,6 +107,7 @@ void Correlator::on_birth(const ts_birth& r)
     const ts_head& h = r.queue.head;
     Connection& c = create(h);
     counts_.births++;
+    count_remote(c.tuple.remote.addr, 0, 1);
     seen_in(h.netns).passive_opens++;
     c.role = Role::server;
     c.seen_start = true;
@@ -121,6 +125,7 @@ void Correlator::on_birth(const ts_birth& r)
 void Correlator::infer_birth(Connection& c, const ts_head& h)
 {
     counts_.births++;
+    count_remote(c.tuple.remote.addr, 0, 1);
     seen_in(h.netns).passive_opens++;
     c.seen_start = true;
     c.started_ns = h.ts_ns;
@@ -202,6 +207,7 @@ void Correlator::on_accept(const ts_queue& r)
     counts_.accepts++;
     c.role = Role::server;
     c.owner = acting_as(h, PidFrom::accept);
+    count_process(c.owner, 0, 1);
     event::Accept a;
     // Another CPU may run accept() between the queue and ESTABLISHED: no wait then.
     if (c.seen_start)

@@ -225,6 +225,7 @@ struct SummaryKeys {
                 name("ended", name_of(*l.ended));
             number("births", l.births);
             number("accepts", l.accepts);
+            number("new_accepts", l.new_accepts);
             if (l.depth_known())
                 number("acceptq_high", l.acceptq_high);
             if (l.acceptq_max != 0)
@@ -251,6 +252,58 @@ struct SummaryKeys {
             separator = ",";
         }
         fmt::format_to(out, "]");
+    }
+    void ends(const event::Summary& e) const
+    {
+        std::string by_end;
+        for (std::size_t i = 0; i < e.closes_by_end.size(); i++)
+            if (e.closes_by_end.at(i) != 0)
+                by_end += fmt::format(R"({}"{}":{})", by_end.empty() ? "" : ",",
+                                      name_of(static_cast<event::End>(i)), e.closes_by_end.at(i));
+        if (!by_end.empty())
+            fmt::format_to(out, R"(,"closes_by_end":{{{}}})", by_end);
+        std::string by_errno;
+        for (const auto& [err, n] : e.connect_errors_by_errno)
+            by_errno += fmt::format(R"({}"{}":{})", by_errno.empty() ? "" : ",",
+                                    err != 0 ? errno_name(err) : "unknown", n);
+        if (!by_errno.empty())
+            fmt::format_to(out, R"(,"connect_errors_by_errno":{{{}}})", by_errno);
+    }
+    void tops(const event::Summary& e) const
+    {
+        const char* separator = R"(,"top_remotes":[)";
+        for (const event::TopRemote& t : e.top_remotes) {
+            fmt::format_to(out, R"({}{{"raddr":"{}","opens":{},"births":{}}})", separator,
+                           to_string(t.addr), t.made, t.got);
+            separator = ",";
+        }
+        fmt::format_to(out, "{}", e.top_remotes.empty() ? "" : "]");
+        separator = R"(,"top_processes":[)";
+        for (const event::TopProcess& t : e.top_processes) {
+            fmt::format_to(out, R"({}{{"pid":{},"comm":)", separator, t.process.pid);
+            append_json_string(buffer, t.process.name());
+            fmt::format_to(out, R"(,"opens":{},"accepts":{}}})", t.made, t.got);
+            separator = ",";
+        }
+        fmt::format_to(out, "{}", e.top_processes.empty() ? "" : "]");
+    }
+    void interval(const event::Interval& i) const
+    {
+        const double seconds = static_cast<double>(std::max<std::uint64_t>(i.us, 1)) / 1e6;
+        fmt::format_to(out, R"(,"interval":{{"us":{},"opens":{},"births":{},"accepts":{})", i.us,
+                       i.opens, i.births, i.accepts);
+        number("closes", i.closes);
+        number("connect_errors", i.connect_errors);
+        number("overflows", i.overflows);
+        number("accept_errors", i.accept_errors);
+        number("retransmits", i.retransmits);
+        number("time_wait_in", i.time_wait_in);
+        number("time_wait_out", i.time_wait_out);
+        fmt::format_to(out,
+                       R"(,"opens_per_s":{:.1f},"accepts_per_s":{:.1f},"closes_per_s":{:.1f}}})",
+                       static_cast<double>(i.opens) / seconds,
+                       static_cast<double>(i.accepts) / seconds,
+                       static_cast<double>(i.closes) / seconds);
     }
     void audit(const std::vector<event::AuditRow>& rows) const
     {
@@ -296,6 +349,10 @@ struct SummaryKeys {
             time_waits(e.time_waits);
         if (e.final)
             fmt::format_to(out, ",\"final\":true");
+        ends(e);
+        tops(e);
+        if (e.interval)
+            interval(*e.interval);
         if (!e.listeners.empty())
             listeners(e.listeners);
         if (!e.audit.empty())

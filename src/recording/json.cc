@@ -208,6 +208,19 @@ static void from_json(const json& j, Ports& p)
     p = {j.value("netns", 0U), j.value("destination", Endpoint{}), {}};
     get_or_none(j, "use", p.use);
 }
+
+static void to_json(json& j, const System& s)
+{
+    j = {{"settings", json::parse(to_json(s.settings))}};
+}
+
+static void from_json(const json& j, System& s)
+{
+    auto settings = settings_from_json(j.at("settings").dump());
+    if (!settings)
+        throw json::type_error::create(302, "no settings", &j);
+    s.settings = std::move(*settings);
+}
 } // namespace input
 
 // NOLINTEND(misc-use-anonymous-namespace,misc-const-correctness)
@@ -227,6 +240,7 @@ struct Name {
     const char* operator()(const input::Summarize&) const { return "summarize"; }
     const char* operator()(const input::Place&) const { return "place"; }
     const char* operator()(const input::Ports&) const { return "ports"; }
+    const char* operator()(const input::System&) const { return "system"; }
 };
 
 /// No number of ours has a fraction, or needs more than 64 bits; nlohmann would convert one that
@@ -304,6 +318,7 @@ std::string to_json_text(const Origin& o)
     const Correlator::Config& c = o.config;
     const json j{
         {"program", o.program},
+        {"command", o.command},
         {"host", text_of_bytes(o.host)},
         {"kernel", text_of_bytes(o.kernel)},
         {"machine", o.machine},
@@ -333,6 +348,7 @@ std::optional<Origin> origin_from_json(std::string_view text)
         const json j = parse_text(text);
         Origin o;
         o.program = j.value("program", "");
+        o.command = j.value("command", "");
         o.host = bytes_of_text(j.value("host", ""));
         o.kernel = bytes_of_text(j.value("kernel", ""));
         o.machine = j.value("machine", "");

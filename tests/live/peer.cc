@@ -11,9 +11,11 @@
  *     connect, write a byte, read a byte, close; COUNT times.
  * peer hold ADDR PORT BACKLOG
  *     listen and never accept.
- * peer slow ADDR PORT COUNT MS
+ * peer slow ADDR PORT COUNT MS [BACKLOG]
  *     accept COUNT times, sleeping MS before each; says how long each connection had waited
  *     in the queue: "p50 N" (us).
+ * peer leak ADDR PORT
+ *     accept, read to the end and never close.
  * peer starve ADDR PORT LIMIT
  *     stop until continued, then accept with room for LIMIT descriptors; five failures later
  *     says "failed 5" and waits.
@@ -143,6 +145,17 @@ int serve(const char* addr, int port, long count)
     return 0;
 }
 
+int leak(const char* addr, int port)
+{
+    const int listener = announce(addr, port);
+    for (;;) {
+        const int fd = accept(listener, nullptr, nullptr);
+        char byte = 0;
+        if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 0)
+            die("exchange");
+    }
+}
+
 int serve_late(const char* addr, int port)
 {
     const int fd = accept(announce(addr, port), nullptr, nullptr);
@@ -177,9 +190,9 @@ int hold(const char* addr, int port, int backlog)
 
 /// What the kernel itself says of a fresh connection: how long ago data last came in, in ms
 /// (tcp_info); the handshake's ACK counts.
-int slow(const char* addr, int port, int count, int ms)
+int slow(const char* addr, int port, int count, int ms, int backlog)
 {
-    const int listener = announce(addr, port);
+    const int listener = announce(addr, port, backlog);
     std::vector<unsigned> waits;
     for (int i = 0; i < count; i++) {
         usleep(static_cast<useconds_t>(ms) * 1000);
@@ -704,8 +717,11 @@ int main(int argc, char** argv)
         return storm(argv[2], std::atoi(argv[3]), std::atol(argv[4]));
     if (what == "hold" && argc == 5)
         return hold(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
-    if (what == "slow" && argc == 6)
-        return slow(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]));
+    if (what == "slow" && (argc == 6 || argc == 7))
+        return slow(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5]),
+                    argc == 7 ? std::atoi(argv[6]) : 1024);
+    if (what == "leak" && argc == 4)
+        return leak(argv[2], std::atoi(argv[3]));
     if (what == "starve" && argc == 5)
         return starve(argv[2], std::atoi(argv[3]), std::atoi(argv[4]));
     if (what == "uring" && argc == 5)

@@ -234,8 +234,9 @@ TEST_F(Privileges, WithoutTheOtherProcess)
     const auto events = saga.stop();
     EXPECT_FALSE(events.back().contains("audit")) << events.back();
     EXPECT_NE(
-        saga.said().find("tcpsaga: the process that looks into other network namespaces is "
-                         "gone: no audit, no use of ports and no polled queues from now on\n"),
+        saga.said().find(
+            "tcpsaga: the process that looks into other network namespaces is "
+            "gone: no audit, no use of ports, no polled queues and no settings from now on\n"),
         std::string::npos)
         << saga.said();
 }

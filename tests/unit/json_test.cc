@@ -92,6 +92,11 @@ const std::map<std::string, Keys> own_keys{
       "time_wait_alive",
       "time_waits",
       "final",
+      "closes_by_end",
+      "connect_errors_by_errno",
+      "top_remotes",
+      "top_processes",
+      "interval",
       "listeners",
       "audit"}},
 };

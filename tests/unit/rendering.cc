@@ -313,6 +313,7 @@ void tell_everything(Sink& to)
     both_ends_here(alone);
     event::Summary summary = full.summary();
     summary.final = true;
+    set_interval(summary, {}, 2'000'000);
     summary.audit = {{init_netns, "Tcp.ActiveOpens", 4, 4, ""},
                      {init_netns, "Tcp.PassiveOpens", 3, 2, "3 records lost"}};
     to.on_event({15'000'000, nullptr, {}, summary});

@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/doctor.h"
 #include "cli/player.h"
 #include "rendering.h"
 #include "tape.h"
@@ -120,6 +122,10 @@ void a_day(Live& live)
     live.tell(input::Summarize{5'000'000'000, false, zero});
     live.tell(input::Stuck{60'000'000'000, 70'000'000'000});
     live.tell(input::Evictions{70'000'000'000});
+    Settings settings;
+    settings.own_netns = init_netns;
+    settings.sysctls[init_netns]["net.ipv4.ip_local_port_range"] = "1\t3";
+    live.tell(input::System{settings});
     live.tell(some_totals());
     live.end(71s, {{{init_netns, {{"Tcp.ActiveOpens", 25}}}},
                    {{init_netns, {{"Tcp.ActiveOpens", 26}}}}});
@@ -186,7 +192,8 @@ TEST_P(same_again, byte_by_byte)
     const std::string then = read_file(dir.file("r.out"));
     EXPECT_GT(then.size(), 80U);
     const Replayed now = replay(GetParam().options, {dir.file("r")}, dir);
-    EXPECT_EQ(now.exit_code, 0) << now.err;
+    EXPECT_EQ(now.exit_code, GetParam().options.view == Command::doctor ? found_code : 0)
+        << now.err;
     EXPECT_EQ(now.out, then);
 }
 
@@ -201,6 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         How{"trace", as(Command::trace, false)}, How{"trace_json", as(Command::trace, true)},
         How{"life", as(Command::life, false)}, How{"life_json", as(Command::life, true)},
+        How{"doctor", as(Command::doctor, false)}, How{"doctor_json", as(Command::doctor, true)},
         How{"pid", with(as(Command::trace, true), [](Options& o) { o.filter.pids = {202}; })},
         How{"port", with(as(Command::trace, true), [](Options& o) { o.filter.ports = {80}; })},
         How{"kinds", with(as(Command::trace, true), [](Options& o) { o.kinds = {"accept"}; })},
@@ -219,6 +227,59 @@ TEST(replay, tells_where_it_comes_from_and_how_it_ended)
                                     "tcpsaga: 21 opened, 20 accepted, 38 closed, "));
     EXPECT_THAT(now.err, HasSubstr("audit: netns 4026531840"));
 }
+
+/// Ten seconds are long for a doctor, whoever recorded.
+TEST(replay, finds_what_was_too_short_for_the_recorder)
+{
+    const TempDir dir;
+    {
+        Live live(dir.file("r"), as(Command::trace, true));
+        live.tell(1ms, server().birth());
+        live.tell(2ms, server().state(State::syn_recv, State::established));
+        live.tell(3ms, server().accept().by(nginx));
+        live.tell(4ms, server().state(State::established, State::close_wait));
+        live.tell(input::Stuck{60'000'000'000, 20'000'000'000});
+        live.end(20s);
+    }
+    const auto findings = events_of(replay(as(Command::doctor, true), {dir.file("r")}, dir).out);
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0]["finding"], "close_wait_leak");
+    EXPECT_EQ(findings[0]["pid"], 202);
+    Options trace = as(Command::trace, true);
+    trace.kinds = {"stuck"};
+    EXPECT_EQ(replay(trace, {dir.file("r")}, dir).out, "");
+}
+
+// Scenarios that were run for real (tests/live/doctor_test.cc, TCPSAGA_TEST_KEEP) are judged again.
+class kept : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(kept, is_judged_as_it_was)
+{
+    const TempDir dir;
+    const Replayed r = replay(as(Command::doctor, true),
+                              {std::string(TCPSAGA_RECORDINGS) + "/" + GetParam() + ".tsr"}, dir);
+    const auto findings = events_of(r.out);
+    if (GetParam().starts_with("healthy")) {
+        EXPECT_THAT(r.out, IsEmpty());
+        EXPECT_EQ(r.exit_code, 0) << r.err;
+        return;
+    }
+    ASSERT_FALSE(findings.empty()) << r.err;
+    EXPECT_EQ(findings[0]["finding"], GetParam());
+    EXPECT_EQ(r.exit_code, found_code);
+}
+
+std::vector<std::string> all_kept()
+{
+    std::vector<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(TCPSAGA_RECORDINGS))
+        names.push_back(file.path().stem());
+    std::ranges::sort(names);
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(recordings, kept, ::testing::ValuesIn(all_kept()),
+                         [](const auto& i) { return i.param; });
 
 /// What is asked of a recording of everything is what would have been told had it been asked then.
 TEST(replay, filters_as_the_kernel_side_does)
