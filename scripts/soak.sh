@@ -13,7 +13,7 @@ if [ -z "${TCPSAGA_SOAK_INSIDE-}" ]; then
 fi
 peer=build/tests/live/peer
 ip link set lo up
-ulimit -n 200000
+ulimit -n 16384
 echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range
 echo 100000 >/proc/sys/net/core/somaxconn
 work=$(mktemp -d)
@@ -60,7 +60,7 @@ mkfifo "$work/fifo"
 grep --line-buffered -E "\"event\":\"summary\"|port\":$port," "$work/fifo" >"$work/out" &
 started+=("$!")
 begin=${EPOCHREALTIME/./}
-build/tcpsaga trace --event close,summary --json -o "$work/fifo" --netns self --audit strict 2>"$work/err" &
+build/tcpsaga trace --event close --json -o "$work/fifo" --netns self --audit strict 2>"$work/err" &
 tracer=$!
 started+=("$tracer")
 line_of "$work/err" 'tcpsaga: ready'
