@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -255,7 +256,9 @@ TEST_F(Privileges, OfSocketsAreGivenUpBeforeItPrints)
     Server server("127.0.0.1");
     Process sockets({tcpsaga_path(), "sockets", "--netns", "self", "--json", "-o", fifo});
     const fs::path task = "/proc/" + std::to_string(sockets.pid());
-    while (status_field(task, "CapPrm") == status_field("/proc/self", "CapPrm"))
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (status_field(task, "CapPrm") == status_field("/proc/self", "CapPrm") &&
+           std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     expect_capabilities(sockets.pid(), sys_ptrace);
     std::string text(1 << 16, '\0');
