@@ -7,7 +7,8 @@ cmake -S . -B "$folder" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=Debug \
     -DCMAKE_CXX_FLAGS=--coverage >/dev/null
 ninja -C "$folder" --quiet unit_test
 find "$folder" -name '*.gcda' -delete
-"$folder/tests/unit/unit_test" --gtest_brief=1 >/dev/null
+"$folder/tests/unit/unit_test" --gtest_brief=1 >/dev/null ||
+    echo "coverage: a unit test fails; what it ran counts all the same" >&2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$PWD
