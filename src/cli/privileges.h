@@ -22,8 +22,8 @@ std::vector<MissingCapability> missing_for(const Options& options);
 bool has_capability(int capability);
 
 /// Gives up every capability but those to keep (where it has them), in every set, and every way to
-/// gain one by execve(): for good. The kernel keeps all this per thread (capabilities(7)), and those
-/// started later inherit it: an error when there is a second one already.
+/// gain one by execve(): for good. The kernel keeps all this per thread (capabilities(7)), and
+/// those started later inherit it: an error when there is a second one already.
 Status keep_only(std::initializer_list<int> capabilities);
 
 /// What `work` returns with no capability in effect.
