@@ -19,7 +19,10 @@ that kernel tells which.
 
 
 def load(path):
-    """One run: (kernel, mechanism, {test: result}, {test: reason for a skip})."""
+    """One run: (kernel, mechanism, {test: result}, {test: reason for a skip}). What passed when it
+    was tried once more (tests/live/main.cc) says so."""
+    second = path.parent / "again" / path.name
+    again = load(second)[2] if second.exists() else {}
     series, attach = path.stem.rsplit("_", 1)
     kernel, results, reasons = series, {}, {}
     for suite in json.loads(path.read_text())["testsuites"]:
@@ -27,7 +30,7 @@ def load(path):
             name = f"{suite['name']}.{test['name']}"
             kernel = test.get("kernel", kernel)
             if "failures" in test:
-                results[name] = "**FAILED**"
+                results[name] = "ok, 2nd try" if again.get(name) == "ok" else "**FAILED**"
             elif test["result"] == "SKIPPED":
                 results[name] = "skipped"
                 message = test.get("skipped", [{}])[0].get("message", "")
@@ -57,7 +60,7 @@ def main():
         lines += ["", "Skipped, and why:", ""]
         lines += [f"- {name}: {reason}" for name, reason in reasons]
     (ROOT / "docs" / "kernels.md").write_text("\n".join(lines) + "\n")
-    bad = sum(cell != "ok" and cell != "skipped" for run in runs for cell in run[2].values())
+    bad = sum("FAILED" in cell for run in runs for cell in run[2].values())
     print(f"docs/kernels.md: {len(runs)} runs, {len(names)} tests, {bad} failed")
 
 

@@ -10,4 +10,10 @@ scripts/build.sh --tests fuzz fuzz_targets
 scripts/kernels.py fetch all >/dev/null ||
     echo "test: not every kernel to test on could be had (above)" >&2
 # One more than processors: a guest that attaches or detaches mostly waits for the kernel.
-exec ctest --test-dir build -j$(($(nproc) + 1)) --output-on-failure "$@"
+ctest --test-dir build -j$(($(nproc) + 1)) --output-on-failure "$@" && exit
+code=$?
+# Far above, by now.
+echo "test: what failed:" >&2
+grep -aE -A 8 '^\[  FAILED  \]|: Failure$|SECOND TRY' build/Testing/Temporary/LastTest.log |
+    head -n 150 >&2
+exit $code

@@ -1,8 +1,8 @@
-# What is no program of this build but must pass with it: the unit tests once more under
-# sanitizers (scripts/test.sh makes that build), and the checks of the sources.
+# What is no program of this build but must pass with it: the unit tests under sanitizers
+# (scripts/test.sh makes that build), and the checks of the sources.
 if(NOT TCPSAGA_SANITIZE)
-  add_test(NAME unit_asan COMMAND ${PROJECT_SOURCE_DIR}/build/asan/tests/unit/unit_test --gtest_brief=1)
-  set_tests_properties(unit_asan PROPERTIES LABELS unit ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
+  add_test(NAME unit COMMAND ${PROJECT_SOURCE_DIR}/build/asan/tests/unit/unit_test --gtest_brief=1)
+  set_tests_properties(unit PROPERTIES LABELS unit ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
   # New inputs are tried too and forgotten; a crash is left in the build folder. Some seconds each: a
   # command line takes a hundred times as long as a record.
   foreach(target record:10000 recording:2000 correlator:10000 filters:1000)

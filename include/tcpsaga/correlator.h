@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -238,8 +239,8 @@ private:
     struct AddressHash {
         std::size_t operator()(const Address& a) const noexcept
         {
-            return std::hash<std::string_view>()({reinterpret_cast<const char*>(a.bytes.data()),
-                                                  a.bytes.size()}); // NOLINT
+            const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(a.bytes);
+            return std::hash<std::uint64_t>()((halves[0] * 0x9e3779b97f4a7c15ULL) ^ halves[1]);
         }
     };
     Tops<Address, event::TopRemote, AddressHash> remotes_;

@@ -86,6 +86,29 @@ void tell_interval(const event::Interval& i)
         i.retransmits, i.time_wait_in, i.time_wait_out);
 }
 
+void tell_audit(const event::Summary& s)
+{
+    std::size_t agree = 0;
+    for (const event::AuditRow& row : s.audit) {
+        agree += row.kernel == row.seen ? 1 : 0;
+        if (row.kernel != row.seen)
+            say("audit: netns {}: {}: the kernel counted {}, seen {} ({})", row.netns, row.counter,
+                row.kernel, row.seen, row.why.empty() ? "unexplained" : row.why);
+    }
+    if (!s.audit.empty())
+        say("audit: {} of {} counters agree with the kernel's", agree, s.audit.size());
+}
+
+void tell_losses(const event::Summary& s)
+{
+    if (s.lost() == 0)
+        say("{} events, 0 lost", s.events);
+    else
+        say("{} events, {} lost (ring {}, table {}, output {}, missed {}{})", s.events, s.lost(),
+            s.lost_ring, s.lost_table, s.lost_output, s.lost_missed,
+            s.lost_recording == 0 ? "" : fmt::format(", recording {}", s.lost_recording));
+}
+
 } // namespace
 
 void tell_summary(const event::Summary& s, const Origin& from)
@@ -106,21 +129,8 @@ void tell_summary(const event::Summary& s, const Origin& from)
             g.role == Role::server ? std::to_string(g.end.port)
                                    : fmt::format("{}:{}", to_string(g.end.addr), g.end.port));
     tell_listeners(s.listeners);
-    std::size_t agree = 0;
-    for (const event::AuditRow& row : s.audit) {
-        agree += row.kernel == row.seen ? 1 : 0;
-        if (row.kernel != row.seen)
-            say("audit: netns {}: {}: the kernel counted {}, seen {} ({})", row.netns, row.counter,
-                row.kernel, row.seen, row.why.empty() ? "unexplained" : row.why);
-    }
-    if (!s.audit.empty())
-        say("audit: {} of {} counters agree with the kernel's", agree, s.audit.size());
-    if (s.lost() == 0)
-        say("{} events, 0 lost", s.events);
-    else
-        say("{} events, {} lost (ring {}, table {}, output {}, missed {}{})", s.events, s.lost(),
-            s.lost_ring, s.lost_table, s.lost_output, s.lost_missed,
-            s.lost_recording == 0 ? "" : fmt::format(", recording {}", s.lost_recording));
+    tell_audit(s);
+    tell_losses(s);
 }
 
 } // namespace tcpsaga

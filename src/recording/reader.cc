@@ -17,7 +17,7 @@
 namespace tcpsaga {
 namespace {
 
-struct ContextFree {
+struct FreeReader {
     void operator()(ZSTD_DCtx* c) const { ZSTD_freeDCtx(c); }
 };
 
@@ -49,7 +49,7 @@ struct RecordingReader::Impl {
     int fd;
     std::uint64_t size;
     std::uint64_t at = 0; ///< of the next block
-    std::unique_ptr<ZSTD_DCtx, ContextFree> context{ZSTD_createDCtx()};
+    std::unique_ptr<ZSTD_DCtx, FreeReader> context{ZSTD_createDCtx()};
     std::vector<std::byte> stored, raw;
     BlockHead head{};           ///< of the block in `raw`
     std::size_t offset = 0;     ///< of the next entry in `raw`

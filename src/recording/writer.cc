@@ -14,7 +14,7 @@
 namespace tcpsaga {
 namespace {
 
-struct ContextFree {
+struct FreeWriter {
     void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
 };
 
@@ -27,7 +27,7 @@ struct RecordingWriter::Impl {
     std::string path;
     int fd;
     bool created; ///< by us, not there before
-    std::unique_ptr<ZSTD_CCtx, ContextFree> context{ZSTD_createCCtx()};
+    std::unique_ptr<ZSTD_CCtx, FreeWriter> context{ZSTD_createCCtx()};
     std::vector<std::byte> raw;    ///< the entries of the block that is being filled
     std::vector<std::byte> stored; ///< room for a head and the same compressed
     BlockHead head{block_magic, BlockType::inputs, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
