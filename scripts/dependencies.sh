@@ -6,13 +6,14 @@ build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
     libzstd-dev libxxhash-dev libnetfilter-conntrack-dev libncurses-dev prometheus-cpp-dev
-    linux-libc-dev
+    libcap-dev libsystemd-dev linux-libc-dev python3
 )
 test=(
     libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema
-    clang-format clang-tidy-16 shellcheck # 16: see .clang-tidy
+    clang-format clang-tidy-16 clang-16 libclang-rt-16-dev shellcheck # 16: see .clang-tidy
+    libcap2-bin lintian debootstrap groff-base zsh sqlite3 jq
     chromium fonts-liberation # the report's page
-    liburing-dev curl nginx wrk tmux python3 iproute2 nftables libbpf-tools
+    liburing-dev curl nginx wrk tmux iproute2 nftables libbpf-tools
     prometheus rsyslog logrotate
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )

@@ -94,6 +94,7 @@ def main(args):
     parser.add_argument("--cpus", type=int, default=1, metavar="N", help="processors (1)")
     parser.add_argument("--memory", default="1G", metavar="SIZE", help="as QEMU takes it (1G)")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECS", help="boot included (300)")
+    parser.add_argument("--append", default="", metavar="TEXT", help="to the kernel's command line")
     parser.add_argument("--write", default=[], metavar="DIR", action="append", help="a writable folder")
     parser.add_argument("series")
     options = parser.parse_args(options)
@@ -103,7 +104,7 @@ def main(args):
         if not os.path.isdir(folder):
             parser.error(f"--write {folder}: no such folder")
     settings = Settings(command, options.cpus, options.memory, options.timeout,
-                        [os.getcwd(), *map(os.path.realpath, options.write)])
+                        [os.getcwd(), *map(os.path.realpath, options.write)], options.append)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # while fetching
     if options.series == "all":
         status = run_all(settings)

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     memory: str
     timeout: float  # seconds, boot included
     folders: list   # to write to, besides the checkout
+    append: str = ""  # to the kernel's command line
 
 
 def newc(entries):
@@ -126,7 +127,8 @@ class Guest:
             "-device", "vhost-user-fs-pci,chardev=c0,tag=hostroot,queue-size=1024",
             "-kernel", self.kernel["folder"] / "vmlinux", "-initrd", initramfs(self.kernel),
             "-append", "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic nokaslr mitigations=off "
-            f"random.trust_cpu=on no_timer_check tsc=reliable rdinit=/init scratch={self.scratch}")
+            f"random.trust_cpu=on no_timer_check tsc=reliable rdinit=/init scratch={self.scratch} "
+            f"{self.settings.append}")
 
     def run(self, out, err, stop):
         """Copies the command's streams as they come. Returns its exit status, or one of vm.py's."""

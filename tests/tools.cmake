@@ -3,6 +3,18 @@
 if(NOT TCPSAGA_SANITIZE)
   add_test(NAME unit COMMAND ${PROJECT_SOURCE_DIR}/build/asan/tests/unit/unit_test --gtest_brief=1)
   set_tests_properties(unit PROPERTIES LABELS unit ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
+  # New inputs are tried too and forgotten; a crash is left in the build folder. Some seconds each: a
+  # command line takes a hundred times as long as a record.
+  foreach(target record:10000 recording:2000 correlator:10000 filters:1000)
+    string(REGEX MATCH "^(.*):(.*)$" unused ${target})
+    add_test(NAME fuzz_${CMAKE_MATCH_1}
+             COMMAND sh -c "exec \"$@\" -seed_inputs=\"$(ls -d \"$0\"/* | paste -sd ,)\""
+                     ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${CMAKE_MATCH_1}
+                     ${PROJECT_SOURCE_DIR}/build/fuzz/tests/fuzz/${CMAKE_MATCH_1}_fuzz
+                     -runs=${CMAKE_MATCH_2} -seed=1 -max_len=4096 -close_fd_mask=3
+                     -artifact_prefix=${PROJECT_BINARY_DIR}/fuzz/)
+    set_tests_properties(fuzz_${CMAKE_MATCH_1} PROPERTIES LABELS fuzz)
+  endforeach()
   add_test(NAME lint COMMAND ${PROJECT_SOURCE_DIR}/scripts/lint.sh)
   set_tests_properties(lint PROPERTIES LABELS lint PROCESSORS 2) # it uses all there are
 endif()

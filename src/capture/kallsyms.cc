@@ -19,6 +19,8 @@ constexpr std::uint64_t farthest = 1 << 20;
 /// "ffffffff81a2b3c0 T tcp_v4_rcv", the module behind a tab.
 void KernelSymbols::read()
 {
+    if (std::exchange(read_, true))
+        return;
     std::ifstream file(path_);
     for (std::string line; std::getline(file, line);) {
         std::uint64_t address = 0;
@@ -37,8 +39,7 @@ void KernelSymbols::read()
 
 std::string KernelSymbols::place_of(std::uint64_t return_address)
 {
-    if (!std::exchange(read_, true))
-        read();
+    read();
     // A call that never returns may be its function's last instruction.
     const auto next = std::ranges::upper_bound(symbols_, return_address - 1, {}, &Symbol::address);
     if (next == symbols_.begin())

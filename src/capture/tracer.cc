@@ -357,6 +357,13 @@ bool Tracer::counts_misses() const
     });
 }
 
+bool Tracer::can_ask() const
+{
+    bpf_map_info map{};
+    __u32 size = sizeof(map);
+    return bpf_obj_get_info_by_fd(bpf_map__fd(impl_->skeleton->maps.ring), &map, &size) == 0;
+}
+
 KernelLosses Tracer::losses() const
 {
     KernelLosses total;

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "privileges.h"
 #include "say.h"
 #include "tcpsaga/owners.h"
 #include "tcpsaga/probe.h"
@@ -57,11 +56,13 @@ struct Report {
     std::vector<std::vector<Way>> ways; ///< parallel to plan.choices
     std::vector<VerifierCost> costs;    ///< with --programs
     Status owners = Nothing{};          ///< why not by the iterator
+    std::vector<MissingCapability> missing;
 
     [[nodiscard]] bool works() const { return plan.of(FactId::state).taken != nullptr; }
     [[nodiscard]] bool complete() const
     {
-        return std::ranges::all_of(plan.choices, [](const Choice& c) { return c.loses().empty(); });
+        return missing.empty() &&
+               std::ranges::all_of(plan.choices, [](const Choice& c) { return c.loses().empty(); });
     }
     [[nodiscard]] const char* verdict() const
     {
@@ -77,6 +78,8 @@ std::string state_of(const Way& way)
 void print_text(const Report& r)
 {
     fmt::print("Linux {} {}: {}\n", r.kernel.release, r.kernel.machine, r.verdict());
+    for (const MissingCapability& m : r.missing)
+        fmt::print("{}without {}: lost: {}\n", &m == r.missing.data() ? "\n" : "", m.name, m.loses);
     for (std::size_t i = 0; i < r.plan.choices.size(); i++) {
         const Choice& c = r.plan.choices[i];
         fmt::print("\n{:<15} {}\n", c.fact->name, c.fact->tells);
@@ -134,23 +137,14 @@ void print_json(const Report& r)
         owners["lost"] = lost_by_proc;
         owners["refused"] = r.owners.error().message();
     }
+    for (const MissingCapability& m : r.missing)
+        report["missing"].push_back({{"capability", m.name}, {"lost", m.loses}});
     for (const VerifierCost& cost : r.costs)
         report["programs"].push_back({{"program", cost.program}, {"verified", cost.instructions}});
     fmt::print("{}\n", report.dump(2));
 }
 
 } // namespace
-
-Status check_privileges()
-{
-    const std::ifstream file("/proc/self/status");
-    std::stringstream text;
-    text << file.rdbuf();
-    const std::string missing = missing_capabilities(text.str());
-    if (missing.empty())
-        return Nothing{};
-    return Error{"needs", missing, 0, "run it with sudo, or give it those file capabilities"};
-}
 
 int run_check(const Options& options)
 {
@@ -166,6 +160,7 @@ int run_check(const Options& options)
     Report report;
     uname(&report.kernel);
     report.plan = std::move(*plan);
+    report.missing = missing_for(options);
     for (const Choice& c : report.plan.choices)
         report.ways.push_back(ways_of(c, can_attach));
     if (options.programs && report.works()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "live.h"
 
+#include <linux/capability.h>
+
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -9,18 +11,18 @@
 #include "clock.h"
 #include "doctor.h"
 #include "exporter.h"
+#include "looker.h"
+#include "notify.h"
 #include "open_output.h"
 #include "origin.h"
 #include "player.h"
+#include "privileges.h"
 #include "progress.h"
 #include "say.h"
 #include "summary_text.h"
 #include "tcpsaga/cgroups.h"
-#include "tcpsaga/conntrack.h"
 #include "tcpsaga/kallsyms.h"
-#include "tcpsaga/listener_poll.h"
 #include "tcpsaga/metrics.h"
-#include "tcpsaga/port_use.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/recording.h"
 #include "tcpsaga/settings.h"
@@ -70,6 +72,12 @@ void tell_what_is_lost(const Plan& plan)
     }
 }
 
+void tell_what_is_lost(const std::vector<MissingCapability>& missing)
+{
+    for (const MissingCapability& m : missing)
+        say("without {}: lost: {}", m.name, m.loses);
+}
+
 /// record prints nothing.
 class Nobody : public Sink {
     void on_event(const Event&) override {}
@@ -82,21 +90,27 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
                                         : make_presenter(o, origin, out, true, 0, &whereabouts);
 }
 
+/// Judged at the end, here or from the recording.
+bool asks_for_settings(const Options& o)
+{
+    return !o.record.empty() || o.view == Command::doctor;
+}
+
 /// Looks at processes whose queue is full, while it is.
 class FullQueues : public Sink {
 public:
-    FullQueues(Sink& next, SettingsReader& settings) : next_(next), settings_(settings) {}
+    FullQueues(Sink& next, Looker& looker) : next_(next), looker_(looker) {}
     void on_event(const Event& e) override
     {
         if (std::holds_alternative<event::Overflow>(e.what) && e.actor.known())
-            settings_.look_at(e.actor.pid, e.ts_ns);
+            looker_.look_at(e.actor.pid, e.ts_ns);
         next_.on_event(e);
     }
     void on_settings(const Settings& s) override { next_.on_settings(s); }
 
 private:
     Sink& next_;
-    SettingsReader& settings_;
+    Looker& looker_;
 };
 
 /// The parts of a running trace, wired.
@@ -105,25 +119,24 @@ struct Session {
     const Plan& plan;
     Tracer& tracer;
     const Origin& origin;
+    Looker& looker;
     Output& out;
-    Exporter* exporter;    ///< null: no metrics
-    RecordingWriter* tape; ///< null: not asked for
+    RecordingWriter* tape;        ///< null: not asked for
+    Exporter* exporter = nullptr; ///< null: no metrics, or not yet
     Whereabouts whereabouts{};
     std::unique_ptr<Sink> presenter = presenter_for(options, origin, out, whereabouts);
-    SettingsReader settings{options.filter.netns};
     Top* top = dynamic_cast<Top*>(presenter.get()); ///< null: another view
-    FullQueues full_queues{*presenter, settings};
-    Sink& uncounted = asks_for_settings() ? static_cast<Sink&>(full_queues) : *presenter;
+    FullQueues full_queues{*presenter, looker};
+    Sink& uncounted = asks_for_settings(options) ? static_cast<Sink&>(full_queues) : *presenter;
     Metrics metrics{uncounted};
     KernelSymbols symbols{};
     NetnsNames netns_names{};
-    Conntrack conntrack{};
-    Player player{origin,     exporter != nullptr ? metrics : uncounted,
+    Player player{origin,     options.metrics.empty() ? uncounted : metrics,
                   out,        options.count,
                   look_ups(), &whereabouts};
     KernelLosses told{};
     std::uint64_t told_dropped = 0; // lines
-    ListenerPoll listener_poll{options.filter.netns};
+    bool told_blind = false;
     std::uint64_t polled_at = now();
     std::uint64_t summarized_at = now();
     std::uint64_t looked_for_stuck = now();
@@ -153,7 +166,7 @@ struct Session {
                     return name;
                 },
                 [this](std::uint32_t netns, const Endpoint& destination) {
-                    auto use = look_at_ports(netns, destination);
+                    auto use = looker.ports(netns, destination);
                     if (tape != nullptr)
                         tape->write(input::Ports{netns, destination, use});
                     return use;
@@ -171,17 +184,11 @@ struct Session {
                     return name;
                 },
                 [this](const Tuple& own) {
-                    const auto other = conntrack.other_end(own, now());
+                    const auto other = looker.other_end(own, now());
                     if (tape != nullptr && other)
                         tape->write(input::Translated{own, *other});
                     return other;
                 }};
-    }
-
-    /// Judged at the end, here or from the recording.
-    [[nodiscard]] bool asks_for_settings() const
-    {
-        return tape != nullptr || options.view == Command::doctor;
     }
 
     [[nodiscard]] bool finished() const
@@ -212,6 +219,7 @@ struct Session {
         if (records != before)
             last_record = now();
         tell_losses(at_once);
+        tell_blindness();
         out.flush();
         out.check_reader();
         if (const std::string news = out.take_news(); !news.empty())
@@ -229,6 +237,13 @@ struct Session {
         constexpr std::uint64_t quiet_ns = 200'000'000;
         const bool quiet = now() - last_record > quiet_ns;
         return quiet && !options.duration_s && !options.summary_s ? idle_poll_ms : poll_ms;
+    }
+
+    void tell_blindness()
+    {
+        if (looker.lost() && !std::exchange(told_blind, true))
+            say("the process that looks into other network namespaces is gone: no audit, no use of "
+                "ports, no polled queues and no settings from now on");
     }
 
     /// No more than a second is lost when this process is.
@@ -352,7 +367,7 @@ struct Session {
         const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
         if (!at_once && waited_ms < listener_poll_ms)
             return;
-        auto listeners = listener_poll.look();
+        auto listeners = looker.listeners();
         keep_of_cgroup(listeners);
         tell(input::Polled{std::move(listeners), ts, waited_ms});
         polled_at = ts;
@@ -363,10 +378,8 @@ struct Session {
     void summarize(bool final)
     {
         const CounterReading counters = look_at_counters(final);
-        if (asks_for_settings()) {
-            settings.read();
-            tell(input::System{settings.settings()});
-        }
+        if (asks_for_settings(options))
+            tell(input::System{looker.settings()});
         tell(input::Summarize{now(), final, counters});
         progress.clear();
         if (out.health() != Output::Health::closed)
@@ -382,7 +395,7 @@ struct Session {
     /// Of the kernel, with all that was seen until then told.
     CounterReading look_at_counters(bool final)
     {
-        CounterReading counters{read_all_counters(options.filter.netns), {}};
+        CounterReading counters{looker.counters(), {}};
         if (final)
             tracer.detach();
         if (out.health() == Output::Health::good)
@@ -392,7 +405,7 @@ struct Session {
         tell(input::HeldBack{UINT64_MAX});
         tell(input::Totals{tracer.listener_totals(), tracer.netns_totals(), tracer.drop_totals(),
                            now()});
-        counters.after = read_all_counters(options.filter.netns);
+        counters.after = looker.counters();
         return counters;
     }
 
@@ -481,6 +494,15 @@ Result<Tracing> start_tracing(const Options& options, KernelProber& kernel)
     return start_with(options, kernel, [&](const Hook& h) { return kernel.can_attach(h); });
 }
 
+/// All of them, but on kernels before 5.19, which let nobody read a BPF map without CAP_BPF where
+/// kernel.unprivileged_bpf_disabled is set. CAP_SYS_ADMIN does too, where it is all we have.
+Status give_up_privileges(const Tracer& tracer)
+{
+    if (holds_unprivileged([&] { return tracer.can_ask(); }))
+        return keep_only({});
+    return has_capability(CAP_BPF) ? keep_only({CAP_BPF}) : keep_only({CAP_SYS_ADMIN});
+}
+
 } // namespace
 
 int run_live(const Options& options)
@@ -495,40 +517,53 @@ int run_live(const Options& options)
     if (!out)
         return fail(out.error());
     (*out)->never_wait();
-    const auto exporter = open_exporter(options.metrics);
-    if (!exporter)
-        return fail(exporter.error());
     auto tape = open_tape(options);
     if (!tape)
         return fail(tape.error());
     catch_signals();
+    Looker looker(options.filter.netns);
+    const bool others = wants_other_namespaces(options);
+    if ((others || asks_for_settings(options)) && has_capability(CAP_SYS_PTRACE))
+        if (const auto status = looker.separate(others);
+            !status) // early: it inherits next to nothing
+            return fail(status.error());
     KernelProber kernel(options.btf);
     if (const auto status = kernel.can_run(); !status)
         return fail(status.error());
     if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
         return fail(Error{"cannot filter by", "--cgroup", 0,
                           "this kernel was built without CONFIG_SOCK_CGROUP_DATA"});
-    CounterReading counters{read_all_counters(options.filter.netns), {}};
+    CounterReading counters{looker.counters(), {}};
     auto tracing = start_tracing(options, kernel);
     if (!tracing)
         return fail(tracing.error());
-    counters.after = read_all_counters(options.filter.netns);
+    counters.after = looker.counters();
     const Origin origin =
         origin_of(options, tracing->plan, kernel, tracing->tracer->counts_misses());
     if (*tape)
         (*tape)->begin(origin);
-    Session session{options, tracing->plan,   *tracing->tracer, origin,
-                    **out,   exporter->get(), tape->get()};
+    Session session{options, tracing->plan, *tracing->tracer, origin, looker, **out, tape->get()};
     session.tell(input::Start{std::move(counters)});
-    if (session.asks_for_settings())
-        session.settings.read(); // of namespaces that may be gone at the end
+    if (asks_for_settings(options))
+        looker.settings(); // of namespaces that may be gone at the end
     if (options.snapshot)
         session.adopt_sockets();
+    if (tracing->plan.of(FactId::drop).hooked())
+        session.symbols.read(); // the kernel shows addresses to the privileged
+    const auto missing = missing_for(options);
+    if (const auto status = give_up_privileges(*tracing->tracer); !status)
+        return fail(status.error());
+    const auto exporter = open_exporter(options.metrics); // its threads have no privileges, either
+    if (!exporter)
+        return fail(exporter.error());
+    session.exporter = exporter->get();
     (*out)->flush(); // the header, before anything happens
     tell_what_is_lost(tracing->plan);
+    tell_what_is_lost(missing);
     if (*exporter)
         say("metrics on {}", (*exporter)->url());
     say("ready ({})", tracing->plan.title());
+    notify_service("READY=1");
     if (session.top != nullptr)
         session.top->enter();
     const auto status = session.run();
@@ -536,6 +571,7 @@ int run_live(const Options& options)
         session.top->leave();
     if (!status)
         return fail(status.error());
+    notify_service("STOPPING=1");
     return session.finish();
 }
 

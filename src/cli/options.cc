@@ -14,6 +14,7 @@
 #include <cstring>
 #include <map>
 
+#include "describe.h"
 #include "exporter.h"
 #include "tcpsaga/output.h"
 
@@ -455,6 +456,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
     check->add_flag("--json", o.json, "as one JSON object");
     check->add_flag("--programs", o.programs, "load them too: what each costs the verifier");
 
+    if (argc == 2 && std::strcmp(argv[1], "--describe") == 0) {
+        print_description(app);
+        return {{}, 0};
+    }
     if (argc > 1 && argv[1][0] != '-' && !commands().contains(argv[1]))
         return {{}, refuse("no command '" + std::string(argv[1]) + "'", "")};
     std::string command;

@@ -25,7 +25,4 @@ inline int fail(const Error& e)
     return 1;
 }
 
-/// An error names the capabilities that this process lacks for loading BPF programs.
-Status check_privileges();
-
 } // namespace tcpsaga

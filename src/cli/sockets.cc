@@ -2,6 +2,8 @@
 #include "sockets.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 
 #include "clock.h"
 #include "open_output.h"
+#include "privileges.h"
 #include "say.h"
 #include "tcpsaga/cgroups.h"
 #include "tcpsaga/process_info.h"
@@ -71,13 +74,12 @@ SocketDetail detail_for(const Options& o)
     return of_processes ? SocketDetail::plain : SocketDetail::bare;
 }
 
-void tell_what_is_hidden(const std::vector<SocketRow>& rows)
+bool hides_processes(const std::vector<SocketRow>& rows)
 {
     const bool nameless = std::ranges::any_of(rows, [](const SocketRow& row) {
         return row.inode != 0 && row.holders.empty();
     });
-    if (nameless && !may_see_all_processes())
-        say("processes of other users are not shown; run it with sudo to see them");
+    return nameless && !may_see_all_processes();
 }
 
 /// Small sockets, of which the kernel does not tell a cgroup, go.
@@ -120,6 +122,9 @@ int run_sockets(const Options& o)
     SocketPrint how = print_options(o, **out);
     const SocketDetail detail = detail_for(o);
     const auto rows = read_sockets(o.filter.netns, detail);
+    const bool hidden = detail != SocketDetail::bare && hides_processes(rows);
+    if (const auto status = keep_only({CAP_SYS_PTRACE}); !status) // cgroups where /proc has hidepid
+        return fail(status.error());
     auto chosen = choose_sockets(rows, o.filter, o.states);
     if (const auto status = keep_of_cgroup(chosen, o); !status)
         return fail(status.error());
@@ -127,8 +132,8 @@ int run_sockets(const Options& o)
         how.pairs = pair_sockets(rows);
     print(**out, o, rows, chosen, how);
     (*out)->flush();
-    if (detail != SocketDetail::bare)
-        tell_what_is_hidden(rows);
+    if (hidden)
+        say("processes of other users are not shown; run it with sudo to see them");
     return (*out)->health() == Output::Health::failed ? fail((*out)->error()) : 0;
 }
 

@@ -279,6 +279,17 @@ struct Name {
     const char* operator()(const input::NetnsName&) const { return "netns_name"; }
 };
 
+/// No number of ours has a fraction, or needs more than 64 bits; nlohmann would convert one that
+/// does to what fits in no integer, which C++ leaves undefined.
+json parse_text(std::string_view text)
+{
+    return json::parse(text, [](int, json::parse_event_t, json& value) {
+        if (value.is_number_float())
+            throw json::type_error::create(302, "no whole number", &value);
+        return true;
+    });
+}
+
 /// One of the alternatives from I on, by its name.
 template <std::size_t I = 1>
 std::optional<Input> parse(const std::string& name, const json& j)
@@ -331,7 +342,7 @@ std::string to_json_text(const Input& i)
 std::optional<Input> input_from_json(std::string_view text)
 {
     try {
-        const json j = json::parse(text);
+        const json j = parse_text(text);
         return parse(j.at("input").get<std::string>(), j);
     } catch (const json::exception&) {
         return std::nullopt;
@@ -370,7 +381,7 @@ std::string to_json_text(const Origin& o)
 std::optional<Origin> origin_from_json(std::string_view text)
 {
     try {
-        const json j = json::parse(text);
+        const json j = parse_text(text);
         Origin o;
         o.program = j.value("program", "");
         o.command = j.value("command", "");

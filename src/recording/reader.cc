@@ -162,6 +162,8 @@ bool RecordingReader::Impl::find_block()
 /// The content of the block at `from` into `raw`.
 bool RecordingReader::Impl::unpack(const BlockHead& h, std::uint64_t from)
 {
+    if (h.stored > size - std::min(size, from + sizeof(h))) // no room for what is not there
+        return false;
     stored.resize(h.stored);
     if (!get(from + sizeof(h), stored.data(), stored.size()) || checksum_of(stored) != h.checksum)
         return false;

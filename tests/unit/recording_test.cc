@@ -171,6 +171,14 @@ TEST(recording, keeps_every_field)
     EXPECT_EQ(wish.counters.after.at(init_netns).at("Tcp.ActiveOpens"), UINT64_MAX);
 }
 
+TEST(recording, takes_whole_numbers_only)
+{
+    EXPECT_TRUE(input_from_json(R"({"input":"lost","n":18446744073709551615,"where":"ring"})"));
+    EXPECT_FALSE(input_from_json(R"({"input":"lost","n":18446744073709551616,"where":"ring"})"));
+    EXPECT_FALSE(input_from_json(R"({"input":"lost","n":1.5,"where":"ring"})"));
+    EXPECT_FALSE(origin_from_json(R"({"utc_offset_ns":1e300})"));
+}
+
 TEST(recording, keeps_where_it_comes_from)
 {
     const TempDir dir;
