@@ -50,7 +50,8 @@ public:
     double take_ring_fill();
     /// Stops recording; what is in the ring stays there for poll().
     void detach();
-    /// False where the kernel refuses, at the caller's privileges, what losses() and the totals ask.
+    /// False where the kernel refuses, at the caller's privileges, what losses() and the totals
+    /// ask.
     [[nodiscard]] bool can_ask() const;
     [[nodiscard]] KernelLosses losses() const;
     /// False where the kernel may skip an attached program without telling.

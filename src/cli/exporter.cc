@@ -25,6 +25,11 @@ struct Bind {
     std::string host; ///< with [] for IPv6
     sockaddr_storage address{};
     socklen_t size = 0;
+
+    [[nodiscard]] const sockaddr* generic() const
+    {
+        return reinterpret_cast<const sockaddr*>(&address); // NOLINT: as sockets have it
+    }
 };
 
 /// Of "ADDR:PORT".
@@ -38,8 +43,8 @@ std::optional<Bind> parse(const std::string& text)
     if (colon == std::string::npos || error != std::errc() || rest != end)
         return {};
     Bind b{host, {}, 0};
-    auto& v4 = reinterpret_cast<sockaddr_in&>(b.address);
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(b.address);
+    auto& v4 = reinterpret_cast<sockaddr_in&>(b.address);  // NOLINT: as sockets have it
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(b.address); // NOLINT
     const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (in_brackets &&
         inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6.sin6_addr) == 1) {
@@ -66,8 +71,7 @@ int error_of_listening(const Bind& b)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (b.address.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    const bool good =
-        bind(fd, reinterpret_cast<const sockaddr*>(&b.address), b.size) == 0 && listen(fd, 1) == 0;
+    const bool good = bind(fd, b.generic(), b.size) == 0 && listen(fd, 1) == 0;
     const int err = good ? 0 : errno;
     close(fd);
     return err;
@@ -78,7 +82,7 @@ void call(const Bind& b)
     const int fd = socket(b.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    static_cast<void>(connect(fd, reinterpret_cast<const sockaddr*>(&b.address), b.size));
+    static_cast<void>(connect(fd, b.generic(), b.size));
     close(fd);
 }
 
@@ -116,7 +120,9 @@ Result<std::unique_ptr<Exporter>> Exporter::open(const std::string& address)
     const auto failure = [&](int err, const char* remedy = "name another with --metrics") {
         return Error{"cannot serve metrics on", address, err, remedy};
     };
-    if (const int err = bind ? error_of_listening(*bind) : EINVAL; err != 0)
+    if (!bind)
+        return failure(EINVAL);
+    if (const int err = error_of_listening(*bind); err != 0)
         return failure(err);
     std::unique_ptr<Exporter> e(new Exporter);
     e->address_ = bind->host;

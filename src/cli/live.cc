@@ -503,6 +503,25 @@ Status give_up_privileges(const Tracer& tracer)
     return has_capability(CAP_BPF) ? keep_only({CAP_BPF}) : keep_only({CAP_SYS_ADMIN});
 }
 
+/// Early: the other process inherits next to nothing.
+Status separate(Looker& looker, const Options& options)
+{
+    const bool others = wants_other_namespaces(options);
+    if ((others || asks_for_settings(options)) && has_capability(CAP_SYS_PTRACE))
+        return looker.separate(others);
+    return Nothing{};
+}
+
+Status can_run(const KernelProber& kernel, const Options& options)
+{
+    if (auto status = kernel.can_run(); !status)
+        return status;
+    if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
+        return Error{"cannot filter by", "--cgroup", 0,
+                     "this kernel was built without CONFIG_SOCK_CGROUP_DATA"};
+    return Nothing{};
+}
+
 } // namespace
 
 int run_live(const Options& options)
@@ -522,17 +541,11 @@ int run_live(const Options& options)
         return fail(tape.error());
     catch_signals();
     Looker looker(options.filter.netns);
-    const bool others = wants_other_namespaces(options);
-    if ((others || asks_for_settings(options)) && has_capability(CAP_SYS_PTRACE))
-        if (const auto status = looker.separate(others);
-            !status) // early: it inherits next to nothing
-            return fail(status.error());
-    KernelProber kernel(options.btf);
-    if (const auto status = kernel.can_run(); !status)
+    if (const auto status = separate(looker, options); !status)
         return fail(status.error());
-    if (options.filter.cgroup != 0 && !kernel.has_member("sock", "sk_cgrp_data"))
-        return fail(Error{"cannot filter by", "--cgroup", 0,
-                          "this kernel was built without CONFIG_SOCK_CGROUP_DATA"});
+    KernelProber kernel(options.btf);
+    if (const auto status = can_run(kernel, options); !status)
+        return fail(status.error());
     CounterReading counters{looker.counters(), {}};
     auto tracing = start_tracing(options, kernel);
     if (!tracing)

@@ -333,7 +333,7 @@ void add_report_options(CLI::App& app, Options& o, Raw& raw)
         ->type_name("FILE");
 }
 
-Status understand(Options& o, const Raw& raw)
+Status understand_filter(Options& o, const Raw& raw)
 {
     o.filter.family = raw.only_v4 ? 4 : raw.only_v6 ? 6 : 0;
     for (const std::string& text : raw.cidrs) {
@@ -354,12 +354,35 @@ Status understand(Options& o, const Raw& raw)
             return found.error();
         std::tie(o.cgroup_folder, o.filter.cgroup) = *found;
     }
+    return check(o.filter);
+}
+
+/// What only some of the views can do.
+Status check_view(const Options& o)
+{
+    if (o.command != Command::replay) {
+        if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
+            return Error{"nothing is told of", "--event drop", 0, "add --drops"};
+        return Nothing{};
+    }
+    if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
+        return Error{"life, doctor and report do not take", "--event and --state", 0,
+                     "are for replay FILE trace"};
+    if (o.view != Command::life && o.pairs)
+        return Error{"events are not told in pairs:", "--pairs", 0, "is for replay FILE life"};
+    return Nothing{};
+}
+
+Status understand(Options& o, const Raw& raw)
+{
+    if (auto status = understand_filter(o, raw); !status)
+        return status;
     for (const auto m : {Mechanism::trampoline, Mechanism::kprobe, Mechanism::tracepoint})
         if (raw.attach == name_of(m))
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
-    if (const auto status = Output::check(o.output); !status)
+    if (auto status = Output::check(o.output); !status)
         return status;
     if (!o.metrics.empty()) {
         const auto address = metrics_address(o.metrics);
@@ -367,17 +390,7 @@ Status understand(Options& o, const Raw& raw)
             return address.error();
         o.metrics = *address;
     }
-    if (o.command == Command::replay) {
-        if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
-            return Error{"life, doctor and report do not take", "--event and --state", 0,
-                         "are for replay FILE trace"};
-        if (o.view != Command::life && o.pairs)
-            return Error{"events are not told in pairs:", "--pairs", 0, "is for replay FILE life"};
-        return check(o.filter);
-    }
-    if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
-        return Error{"nothing is told of", "--event drop", 0, "add --drops"};
-    return check(o.filter);
+    return check_view(o);
 }
 
 int refuse(const std::string& why, const std::string& command)

@@ -45,10 +45,9 @@ std::string lines_text(std::uint64_t n)
 
 } // namespace
 
-Output::Output() : flush_at_(write_size)
+Output::Output() : is_socket_(is_kind(fd_, S_IFSOCK)), flush_at_(write_size)
 {
     buffer_.reserve(2 * write_size);
-    is_socket_ = is_kind(fd_, S_IFSOCK);
 }
 
 Status Output::check(const std::string& where)
@@ -64,8 +63,8 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& where)
         return remote.error();
     auto out = std::make_unique<Output>();
     out->path_ = where;
-    if (*remote) {
-        out->remote_ = std::make_unique<Remote>(std::move(**remote));
+    if (std::optional<Remote>& there = *remote; there) {
+        out->remote_ = std::make_unique<Remote>(std::move(*there));
         if (auto status = out->connect_first(); !status)
             return status.error();
         return out;
@@ -83,7 +82,11 @@ Result<std::unique_ptr<Output>> Output::open(const std::string& where)
 
 Output::~Output()
 {
-    flush();
+    try {
+        flush();
+    } catch (const std::exception&) {
+        health_ = Health::failed; // no memory is left, nor anybody to tell
+    }
     if (owns_fd_ && fd_ >= 0)
         ::close(fd_);
     if (connecting_ >= 0)

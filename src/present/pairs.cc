@@ -20,10 +20,10 @@ public:
     {
         const auto* life = std::get_if<event::Close>(&e.what);
         if (life != nullptr && life->peer && life->peer->shown)
-            return on_end(e, *life);
+            return on_end(e, *life->peer);
         const auto* summary = std::get_if<event::Summary>(&e.what);
         if (summary != nullptr && summary->final)
-            while (!queue_.empty() && !(count_ && out_.lines() >= *count_))
+            while (!queue_.empty() && (!count_ || out_.lines() < *count_))
                 tell_oldest();
         next_->on_event(e);
     }
@@ -38,10 +38,10 @@ private:
 
     static Key key_of(const Connection& c) { return {c.tuple.netns, c.id}; }
 
-    void on_end(const Event& e, const event::Close& life)
+    void on_end(const Event& e, const Peer& peer)
     {
         constexpr std::size_t most = 65536;
-        const auto other = held_.find({life.peer->netns, life.peer->conn});
+        const auto other = held_.find({peer.netns, peer.conn});
         if (other == held_.end()) {
             queue_.push_back({*e.conn, e});
             held_[key_of(*e.conn)] = std::prev(queue_.end());
@@ -71,7 +71,8 @@ private:
         Event both = client;
         both.ts_ns = ts_ns;
         auto& life = std::get<event::Close>(both.what);
-        life.peer->process = server.conn->owner;
+        if (life.peer)
+            life.peer->process = server.conn->owner;
         life.other = &std::get<event::Close>(server.what);
         next_->on_event(both);
     }

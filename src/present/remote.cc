@@ -29,7 +29,7 @@ Result<std::optional<Remote>> Remote::parse(const std::string& where)
     r.where_ = where;
     if (where.starts_with("unix:")) {
         Address a;
-        auto& name = reinterpret_cast<sockaddr_un&>(a.bytes);
+        auto& name = reinterpret_cast<sockaddr_un&>(a.bytes); // NOLINT: as sockets have it
         const std::string path = where.substr(5);
         if (path.empty() || path.size() >= sizeof(name.sun_path))
             return bad;
@@ -85,8 +85,8 @@ Result<int> Remote::begin()
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof(silence_ms));
     }
-    if (connect(fd, reinterpret_cast<const sockaddr*>(&a.bytes), a.size) == 0 ||
-        errno == EINPROGRESS)
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&a.bytes); // NOLINT
+    if (connect(fd, generic, a.size) == 0 || errno == EINPROGRESS)
         return fd;
     const int err = errno;
     ::close(fd);

@@ -29,10 +29,7 @@ public:
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;
 
-    void put(std::string_view text)
-    {
-        at_ = std::copy(text.begin(), text.end(), at_);
-    }
+    void put(std::string_view text) { at_ = std::copy(text.begin(), text.end(), at_); }
     void put(char c) { *at_++ = c; }
     void number(std::uint64_t value) { at_ = std::to_chars(at_, at_ + 20, value).ptr; }
     void address(const Address& a) { at_ = write_address(at_, a); }

@@ -70,10 +70,9 @@ private:
         const char* const folder = std::getenv("TCPSAGA_TEST_KEEP");
         if (folder == nullptr)
             return;
-        const std::string test =
-            ::testing::UnitTest::GetInstance()->current_test_info()->name();
-        const std::string name = findings.empty() ? "healthy_" + test
-                                                  : findings[0]["finding"].get<std::string>();
+        const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        const std::string name =
+            findings.empty() ? "healthy_" + test : findings[0]["finding"].get<std::string>();
         std::filesystem::copy_file(recording_.file(), std::string(folder) + "/" + name + ".tsr",
                                    std::filesystem::copy_options::overwrite_existing);
     }
