@@ -15,7 +15,7 @@ extern "C" {
 namespace tcpsaga {
 namespace {
 
-constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t window_size_ns = 1'000'000'000;
 
 struct Closer {
     void operator()(nfct_handle* h) const { nfct_close(h); }
@@ -132,7 +132,7 @@ struct Conntrack::Impl {
     bool may_ask(std::uint64_t now_ns)
     {
         constexpr unsigned most = 64;
-        if (now_ns >= window_ns + second_ns) {
+        if (now_ns >= window_ns + window_size_ns) {
             window_ns = now_ns;
             asked = 0;
         }
@@ -141,7 +141,7 @@ struct Conntrack::Impl {
 
     std::optional<Tuple> ask_there(const Tuple& t, std::uint64_t now_ns)
     {
-        constexpr std::uint64_t long_ago = 10 * second_ns;
+        constexpr std::uint64_t long_ago = 10 * window_size_ns;
         if (!namespaces.paths().contains(t.netns) && now_ns >= found_ns + long_ago) {
             namespaces.find();
             found_ns = now_ns;

@@ -50,7 +50,7 @@ std::vector<Way> ways_of(const Choice& choice, const Prober& can_attach)
     return ways;
 }
 
-struct Report {
+struct CheckReport {
     utsname kernel{};
     Plan plan;
     std::vector<std::vector<Way>> ways; ///< parallel to plan.choices
@@ -75,7 +75,7 @@ std::string state_of(const Way& way)
     return way.used ? "used" : way.refused.empty() ? "not needed" : "refused: " + way.refused;
 }
 
-void print_text(const Report& r)
+void print_text(const CheckReport& r)
 {
     fmt::print("Linux {} {}: {}\n", r.kernel.release, r.kernel.machine, r.verdict());
     for (const MissingCapability& m : r.missing)
@@ -105,7 +105,7 @@ void print_text(const Report& r)
                    cost.program, cost.instructions);
 }
 
-void print_json(const Report& r)
+void print_json(const CheckReport& r)
 {
     nlohmann::ordered_json facts = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < r.plan.choices.size(); i++) {
@@ -157,7 +157,7 @@ int run_check(const Options& options)
     auto plan = choose(options.wish, can_attach);
     if (!plan)
         return fail(plan.error());
-    Report report;
+    CheckReport report;
     uname(&report.kernel);
     report.plan = std::move(*plan);
     report.missing = missing_for(options);

@@ -38,7 +38,6 @@ constexpr int poll_ms = 50;
 constexpr int idle_poll_ms = 200;
 constexpr int unexplained_code = 4;
 constexpr std::uint64_t listener_poll_ms = 200;
-constexpr std::chrono::seconds last_patience{2}; // with a reader that takes nothing
 
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
 std::atomic<bool> stop_asked;

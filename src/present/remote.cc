@@ -15,7 +15,7 @@
 namespace tcpsaga {
 namespace {
 
-constexpr const char* wanted = "want unix:PATH, tcp:HOST:PORT, tcp:[ADDR]:PORT or a file's path";
+constexpr const char* forms = "want unix:PATH, tcp:HOST:PORT, tcp:[ADDR]:PORT or a file's path";
 
 /// A peer that went without a word is given up after this, not after a quarter of an hour.
 constexpr int silence_ms = 30'000;
@@ -24,7 +24,7 @@ constexpr int silence_ms = 30'000;
 
 Result<std::optional<Remote>> Remote::parse(const std::string& where)
 {
-    const Error bad{"bad output", "'" + where + "'", 0, wanted};
+    const Error bad{"bad output", "'" + where + "'", 0, forms};
     Remote r;
     r.where_ = where;
     if (where.starts_with("unix:")) {

@@ -21,7 +21,7 @@ public:
         append(R"(","host":)");
         append_json_string(buffer_, how.host);
     }
-    ~Line()
+    ~Line() // NOLINT(bugprone-exception-escape): without memory it ends
     {
         append("}\n");
         out_.line_done();
