@@ -82,6 +82,8 @@ struct SocketPrint {
     bool info = false; ///< text: with bytes, rtt and retransmits
     SocketPairs pairs; ///< these as one line each, the client's, with the server
     SocketNames names;
+    /// What a process was started with, "" when it is not known: shown when it is set.
+    std::function<std::string(std::uint32_t pid)> command{};
 };
 
 /// Aligned columns with a header; NETNS only when there are several.

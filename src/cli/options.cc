@@ -269,6 +269,7 @@ void add_socket_options(CLI::App& app, Options& o, Raw& raw)
            "count them by state, remote, rport, lport, process, listener, container or netns")
         ->type_name("KEY[,KEY]")
         ->excludes(pairs);
+    app.add_flag("--cmdline", o.cmdline, "with the command line of the first process");
     app.add_flag("-i,--info", o.info, "with bytes, rtt and retransmits, as --json");
     app.add_flag("--json", o.json, "one JSON object a line");
     app.add_option("-o", o.output, "write to a file, mode 0600")->type_name("FILE");

@@ -30,6 +30,7 @@ struct Options {
     bool pairs = false;             ///< life, sockets: both ends on this host in one line
     bool programs = false;          ///< check: with the verifier's cost of each program
     std::vector<SocketKey> by;      ///< sockets: count instead
+    bool cmdline = false;           ///< sockets: with what the processes were started with
     bool info = false;              ///< sockets: with bytes, rtt and retransmits
     std::string output;             ///< "" = standard output
     std::string metrics;            ///< ADDR:PORT to serve metrics on; "" = none

@@ -49,7 +49,13 @@ SocketPrint print_options(const Options& o, const Output& out)
     how.utc_ns = now_ns(CLOCK_REALTIME);
     how.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
     how.info = o.info;
-    how.names.home = [infos = std::make_shared<ProcessInfos>()](std::uint32_t pid) {
+    const auto infos = std::make_shared<ProcessInfos>();
+    if (o.cmdline)
+        how.command = [infos](std::uint32_t pid) {
+            const ProcessInfo* const info = infos->of(pid, 0);
+            return info == nullptr ? std::string() : info->command;
+        };
+    how.names.home = [infos](std::uint32_t pid) {
         const ProcessInfo* const info = infos->of(pid, 0);
         return info == nullptr ? Home() : home_of(*info, pid);
     };

@@ -99,16 +99,18 @@ void put_place(Line& line, const SocketRow& row, const SocketNames& names)
     line.text("community_id", community_id(t));
 }
 
-void put_holders(Line& line, const SocketRow& row, const SocketNames& names)
+void put_holders(Line& line, const SocketRow& row, const SocketPrint& how)
 {
     if (row.holders.empty())
         return;
     const Holder& first = row.holders[0];
     line.number("pid", first.process.pid);
     line.text("comm", first.process.name());
+    if (const std::string text = how.command ? how.command(first.process.pid) : ""; !text.empty())
+        line.text("cmdline", text);
     line.text("pid_from", name_of(first.process.from));
-    if (names.home)
-        line.home(names.home(first.process.pid));
+    if (how.names.home)
+        line.home(how.names.home(first.process.pid));
     line.number("fd", static_cast<std::uint64_t>(first.fd));
     if (row.holders.size() > 1)
         line.holders(row.holders);
@@ -144,7 +146,7 @@ void print_sockets_json(Output& out, const ChosenSockets& sockets, const SocketP
     for (const auto& [row, server] : PrintedSockets(sockets, how.pairs)) {
         Line line(out, "socket", how);
         put_place(line, *row, how.names);
-        put_holders(line, *row, how.names);
+        put_holders(line, *row, how);
         put_content(line, *row);
         if (server != nullptr)
             line.peer(*server);

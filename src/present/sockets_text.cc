@@ -140,6 +140,14 @@ std::vector<std::string> cells_of(const SocketRow& row, bool info)
     return cells;
 }
 
+/// Of the first that holds it.
+std::string command_of(const SocketRow& row, const SocketPrint& how)
+{
+    const std::string text =
+        row.holders.empty() ? "" : visible(how.command(row.holders[0].process.pid));
+    return text.empty() ? "-" : text;
+}
+
 /// What the client's line says of the server: its state and namespace when they are others, and who
 /// it is.
 void add_server(std::vector<std::string>& cells, const SocketRow& client, const SocketRow& server,
@@ -160,13 +168,18 @@ void print_sockets(Output& out, const ChosenSockets& sockets, const SocketPrint&
 {
     const PrintedSockets lines(sockets, how.pairs);
     const bool several = lines.several_namespaces();
-    Table table(columns_for(how.info, several));
+    auto columns = columns_for(how.info, several);
+    if (how.command)
+        columns.push_back({"COMMAND"});
+    Table table(std::move(columns));
     for (const auto& [row, server] : lines) {
         auto cells = cells_of(*row, how.info);
         if (several)
             cells.push_back(netns_text(row->tuple.netns, how.names));
         if (server != nullptr)
             add_server(cells, *row, *server, how.names);
+        if (how.command)
+            cells.push_back(command_of(*row, how));
         table.add(std::move(cells));
     }
     table.print(out, how.color);

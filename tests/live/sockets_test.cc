@@ -315,6 +315,17 @@ TEST_F(Sockets, ComeAsAlignedText)
     EXPECT_NE(sockets({"--netns", both}).out.find("NETNS"), std::string::npos);
 }
 
+TEST_F(Sockets, AreShownWithCommandLinesWhenAsked)
+{
+    const Server server("127.0.0.1");
+    const std::vector<std::string> args{"--listening", "--lport", std::to_string(server.port)};
+    EXPECT_FALSE(only(sockets_json(args), {}).contains("cmdline"));
+    auto with = args;
+    with.emplace_back("--cmdline");
+    const std::string command = only(sockets_json(with), {})["cmdline"];
+    EXPECT_TRUE(command.starts_with(peer_path() + " serve 127.0.0.1 ")) << command;
+}
+
 /// A process may call itself anything.
 TEST_F(Sockets, OfAHostileNameAreHarmless)
 {

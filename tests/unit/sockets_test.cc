@@ -14,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::IsEmpty;
 
 Endpoint end(const std::string& addr, std::uint16_t port)
@@ -496,6 +497,29 @@ TEST(socket_json, tells_where_a_process_lives)
     EXPECT_EQ(all[0]["holders"][0]["ns_pid"], 5);
     EXPECT_FALSE(all[0]["holders"][1].contains("ns_pid")); // it has one number
     EXPECT_FALSE(all[1].contains("cgroup"));
+}
+
+/// Asked for: arguments may hold secrets. They are any bytes.
+TEST(socket_text, has_command_lines_when_asked)
+{
+    SocketPrint with_commands = how();
+    with_commands.command = [](std::uint32_t pid) {
+        return std::string(pid == 812 ? "nginx: master \x1b[2J\n" : "");
+    };
+    const auto lines = lines_of(text({listener(), client(), orphan()}, with_commands));
+    EXPECT_THAT(lines[0], EndsWith("  COMMAND"));
+    EXPECT_THAT(lines[1], EndsWith("  nginx: master \\x1b[2J\\x0a"));
+    EXPECT_THAT(lines[2], EndsWith("  -")); // not known
+    EXPECT_THAT(lines[3], EndsWith("  -")); // nobody's
+    const std::vector<SocketRow> rows{listener(), client()};
+    std::vector<json> all;
+    for (const std::string& line : lines_of(printed([&](Output& out) {
+             print_sockets_json(out, choose_sockets(rows, {}, {}), with_commands);
+         })))
+        EXPECT_EQ(schema_errors(all.emplace_back(json::parse(line))), "");
+    EXPECT_EQ(all[0]["cmdline"], "nginx: master \x1b[2J\n");
+    EXPECT_FALSE(all[1].contains("cmdline"));
+    EXPECT_EQ(text({listener()}, how()).find("COMMAND"), std::string::npos);
 }
 
 TEST(socket_json, is_as_it_was)
