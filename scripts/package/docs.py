@@ -17,7 +17,7 @@ def roff(text):
 
 
 def is_file(option):
-    return option.get("value") in ("FILE", "PATH", "DIR")
+    return option.get("value") in ("FILE", "PATH", "DIR", "WHERE")
 
 
 def flat(commands, before=""):

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 UNIT = pathlib.Path(sys.argv[1])
-WORST_EXPOSURE = 3.5  # of 10; docs/privileges.md has the figure
+WORST_EXPOSURE = 3.6  # of 10; docs/privileges.md has the figure
 
 
 class Service(unittest.TestCase):
