@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds: build.sh [--tests] [PRESET [TARGET...]]. PRESET: release (default), debug, asan, fuzz.
+# Builds: build.sh [--tests] [PRESET [TARGET...]]. PRESET: release (default), debug, asan.
 # Says something only when there is something to say.
 set -euo pipefail
 scripts=$(dirname "$(realpath "$0")")
@@ -14,9 +14,9 @@ preset=${1-release}
 shift || true
 case $preset in
 release) folder=build ;;
-debug | asan | fuzz) folder=build/$preset ;;
+debug | asan) folder=build/$preset ;;
 *)
-    echo "build: no preset '$preset' (there are release, debug, asan, fuzz)" >&2
+    echo "build: no preset '$preset' (there are release, debug, asan)" >&2
     exit 2
     ;;
 esac

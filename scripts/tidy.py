@@ -69,18 +69,28 @@ def tidy(files, flags):
     return ran.returncode == 0, said, "clang-diagnostic-error" not in said
 
 
+def compiled():
+    """(file, flags, what was read for it) of src/. A build may read several as one (UNITY_BUILD)."""
+    read = includes()
+    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+        unit, flags = pathlib.Path(entry["file"]), flags_of(entry["command"])
+        files = [unit]
+        if unit.parent.name == "Unity":
+            files = [pathlib.Path(x) for x in re.findall(r'#include "(.*)"', unit.read_text())]
+        for file in files:
+            if file.is_relative_to(ROOT / "src"):
+                yield file, flags, {file, *read.get(unit, [])} - {unit}
+
+
 def main():
     STAMPS.mkdir(parents=True, exist_ok=True)
-    known, read = rules(), includes()
+    known = rules()
     stale, keys, flags = {}, {}, {}
-    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
-        file = pathlib.Path(entry["file"])
-        if not file.is_relative_to(ROOT / "src"):
-            continue
+    for file, flags[file], read in compiled():
         key = hashlib.sha256(known.encode())
-        for name in sorted(set(read.get(file, [file]))):
+        for name in sorted(read | {file}):
             key.update(hashlib.sha256(name.read_bytes()).digest())
-        keys[file], flags[file] = key.hexdigest(), flags_of(entry["command"])
+        keys[file] = key.hexdigest()
         stamp = STAMPS / "_".join(file.relative_to(ROOT).parts)
         if not stamp.exists() or stamp.read_text() != keys[file]:
             stale.setdefault(file.parent, []).append(file)

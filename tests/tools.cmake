@@ -10,9 +10,9 @@ if(NOT TCPSAGA_SANITIZE)
     add_test(NAME fuzz_${CMAKE_MATCH_1}
              COMMAND sh -c "exec \"$@\" -seed_inputs=\"$(ls -d \"$0\"/* | paste -sd ,)\""
                      ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${CMAKE_MATCH_1}
-                     ${PROJECT_SOURCE_DIR}/build/fuzz/tests/fuzz/${CMAKE_MATCH_1}_fuzz
+                     ${PROJECT_SOURCE_DIR}/build/asan/tests/fuzz/${CMAKE_MATCH_1}_fuzz
                      -runs=${CMAKE_MATCH_2} -seed=1 -max_len=4096 -close_fd_mask=3
-                     -artifact_prefix=${PROJECT_BINARY_DIR}/fuzz/)
+                     -artifact_prefix=${PROJECT_BINARY_DIR}/asan/)
     set_tests_properties(fuzz_${CMAKE_MATCH_1} PROPERTIES LABELS fuzz)
   endforeach()
   add_test(NAME lint COMMAND ${PROJECT_SOURCE_DIR}/scripts/lint.sh)

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <span>
 #include <string>
+#include <unordered_map>
 
 #include "fd.h"
 #include "libbpf_log.h"
@@ -30,11 +31,11 @@ Error refused(std::string what, const Hook& hook, int err)
             remedy_for(hook.kind, err)};
 }
 
-Fd load_empty(bpf_prog_type type, bpf_attach_type attach, int btf_id)
+Fd load_empty(bpf_prog_type type, bpf_attach_type attach, __u32 btf_id)
 {
     LIBBPF_OPTS(bpf_prog_load_opts, opts);
     opts.expected_attach_type = attach;
-    opts.attach_btf_id = static_cast<__u32>(btf_id);
+    opts.attach_btf_id = btf_id;
     return Fd{
         bpf_prog_load(type, "tcpsaga_probe", "GPL", return_zero.data(), return_zero.size(), &opts)};
 }
@@ -57,6 +58,40 @@ void BtfFree::operator()(btf* b) const
     btf__free(b);
 }
 
+/// Kernel functions and tracepoints by name: libbpf looks through all types for each, and there are
+/// more than a hundred thousand.
+struct KernelProber::TypeIds {
+    explicit TypeIds(const btf* types)
+    {
+        if (types == nullptr)
+            return;
+        const __u32 end = btf__type_cnt(types);
+        functions.reserve(end / 2);
+        for (__u32 id = 1; id < end; id++) {
+            const btf_type* type = btf__type_by_id(types, id);
+            const bool function = btf_is_func(type);
+            if (!function && !btf_is_typedef(type))
+                continue;
+            const std::string_view name = btf__name_by_offset(types, type->name_off);
+            if (function)
+                functions.emplace(name, id);
+            else if (name.starts_with(tracepoint_prefix))
+                tracepoints.emplace(name.substr(tracepoint_prefix.size()), id);
+        }
+    }
+
+    /// typedef void (*btf_trace_NAME)(void *, ...)
+    static constexpr std::string_view tracepoint_prefix = "btf_trace_";
+    using Ids = std::unordered_map<std::string_view, __u32>; // names are the BTF's
+    /// 0: there is none of that name.
+    static __u32 in(const Ids& ids, std::string_view name)
+    {
+        const auto at = ids.find(name);
+        return at != ids.end() ? at->second : 0;
+    }
+    Ids functions, tracepoints;
+};
+
 void ProbeFree::operator()(probe_bpf* p) const
 {
     probe_bpf::destroy(p);
@@ -66,8 +101,11 @@ KernelProber::KernelProber(const std::string& btf_file)
 {
     quiet_libbpf();
     own_btf_.reset(btf__load_vmlinux_btf());
-    if (!btf_file.empty())
-        file_btf_.reset(btf__parse(btf_file.c_str(), nullptr));
+    own_ids_ = std::make_unique<TypeIds>(own_btf_.get());
+    if (btf_file.empty())
+        return;
+    file_btf_.reset(btf__parse(btf_file.c_str(), nullptr));
+    file_ids_ = std::make_unique<TypeIds>(file_btf_.get());
 }
 
 Status KernelProber::can_run() const
@@ -116,9 +154,8 @@ Status KernelProber::try_trampoline(const Hook& hook)
 {
     if (!own_btf_)
         return refused("no kernel BTF for", hook, 0);
-    const int id =
-        btf__find_by_name_kind(own_btf_.get(), std::string(hook.symbol).c_str(), BTF_KIND_FUNC);
-    if (id < 0)
+    const __u32 id = TypeIds::in(own_ids_->functions, hook.symbol);
+    if (id == 0)
         return refused("no such function in the kernel's BTF:", hook, 0);
     const auto type = hook.kind == HookKind::fentry ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT;
     return attach_empty(load_empty(BPF_PROG_TYPE_TRACING, type, id), nullptr, hook);
@@ -142,30 +179,20 @@ Status KernelProber::try_kprobe(const Hook& hook)
 
 Status KernelProber::try_tracepoint(const Hook& hook)
 {
-    const std::string symbol(hook.symbol);
     if (hook.kind == HookKind::raw_tp)
         return attach_empty(load_empty(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_CGROUP_INET_INGRESS, 0),
-                            symbol.c_str(), hook);
+                            std::string(hook.symbol).c_str(), hook);
     if (!own_btf_)
         return refused("no kernel BTF for", hook, 0);
-    const int id =
-        btf__find_by_name_kind(own_btf_.get(), ("btf_trace_" + symbol).c_str(), BTF_KIND_TYPEDEF);
-    if (id < 0)
+    const __u32 id = TypeIds::in(own_ids_->tracepoints, hook.symbol);
+    if (id == 0)
         return refused("no such tracepoint in the kernel's BTF:", hook, 0);
     return attach_empty(load_empty(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id), nullptr, hook);
 }
 
-/// Null when the kernel has none of that name.
-const btf_type* KernelProber::find_type(std::string_view name, unsigned kind) const
-{
-    const int id =
-        types() != nullptr ? btf__find_by_name_kind(types(), std::string(name).c_str(), kind) : -1;
-    return id > 0 ? btf__type_by_id(types(), static_cast<__u32>(id)) : nullptr;
-}
-
 bool KernelProber::has_function(std::string_view function) const
 {
-    return find_type(function, BTF_KIND_FUNC) != nullptr;
+    return TypeIds::in(ids().functions, function) != 0;
 }
 
 bool KernelProber::has_member(std::string_view structure, std::string_view member) const
@@ -181,20 +208,28 @@ bool KernelProber::has_member(std::string_view structure, std::string_view membe
 
 unsigned KernelProber::arguments_of(std::string_view function) const
 {
-    const btf_type* func = find_type(function, BTF_KIND_FUNC);
-    return func != nullptr ? btf_vlen(btf__type_by_id(types(), func->type)) : 0;
+    const __u32 id = TypeIds::in(ids().functions, function);
+    return id != 0 ? btf_vlen(btf__type_by_id(types(), btf__type_by_id(types(), id)->type)) : 0;
 }
 
 unsigned KernelProber::arguments_of_tracepoint(std::string_view tracepoint) const
 {
-    // typedef void (*btf_trace_NAME)(void *, ...)
-    const btf_type* type = find_type("btf_trace_" + std::string(tracepoint), BTF_KIND_TYPEDEF);
-    if (type == nullptr)
+    const __u32 id = TypeIds::in(ids().tracepoints, tracepoint);
+    if (id == 0)
         return 0;
+    const btf_type* type = btf__type_by_id(types(), id);
     for (int i = 0; i < 2; i++) // to the pointer, to the prototype
         type = btf__type_by_id(types(), type->type);
     const unsigned all = btf_vlen(type);
     return all > 0 ? all - 1 : 0;
+}
+
+/// Null when the kernel has none of that name. Looks through all types.
+const btf_type* KernelProber::find_type(std::string_view name, unsigned kind) const
+{
+    const int id =
+        types() != nullptr ? btf__find_by_name_kind(types(), std::string(name).c_str(), kind) : -1;
+    return id > 0 ? btf__type_by_id(types(), static_cast<__u32>(id)) : nullptr;
 }
 
 std::vector<std::string> KernelProber::enum_names(std::string_view name,

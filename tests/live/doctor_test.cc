@@ -137,11 +137,6 @@ void load(const Nginx& server, int connections, bool keep_alive)
     EXPECT_EQ(run(argv).exit_code, 0);
 }
 
-Ran storm(std::uint16_t port, int count, const std::string& addr = "127.0.0.1")
-{
-    return run({peer_path(), "storm", addr, std::to_string(port), std::to_string(count)});
-}
-
 void rush(std::uint16_t port, int count)
 {
     Process clients({peer_path(), "rush", "127.0.0.1", std::to_string(port),

@@ -24,12 +24,6 @@ namespace fs = std::filesystem;
 
 using Faults = Live;
 
-Ran storm(const Server& server, int count)
-{
-    return run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
-                std::to_string(count)});
-}
-
 /// A stopped consumer under a storm: every difference to the kernel's counters is put down to the
 /// loss, and once it goes on nothing is missing.
 TEST_F(Faults, AStoppedConsumer)

@@ -2,6 +2,7 @@
 /* Real connections, from bind to TIME_WAIT, as the kernel and the peers report them. */
 #include <sys/utsname.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "nginx.h"
@@ -143,10 +144,11 @@ TEST_P(Web, CurlAgainstNginx)
 INSTANTIATE_TEST_SUITE_P(Family, Web, testing::Values("127.0.0.1", "::1"),
                          [](const auto& i) { return std::string(i.param) == "::1" ? "v6" : "v4"; });
 
-/// Ten thousand short connections: every one is told, once, and the kernel agrees.
+/// Ten thousand short connections: every one is told, once, and the kernel agrees. On kernels in
+/// between (tests/live/CMakeLists.txt) it is a thousand.
 TEST_F(Live, CountsEqualTheKernels)
 {
-    constexpr std::uint64_t count = 10'000;
+    const std::uint64_t count = std::getenv("TCPSAGA_TEST_FEW") == nullptr ? 10'000 : 1'000;
     // Past the limit the kernel forgets a FIN_WAIT2 and answers the peer's FIN with a RST.
     set_sysctl("net/ipv4/tcp_max_tw_buckets", "100000");
     Saga saga({"trace", "--event", "close"});

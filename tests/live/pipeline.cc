@@ -46,7 +46,7 @@ bool eventually(const std::function<bool()>& holds)
     return false;
 }
 
-void storm(const Server& server, int count)
+void storm_whole(const Server& server, int count)
 {
     ASSERT_EQ(run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
                    std::to_string(count)})

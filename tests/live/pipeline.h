@@ -24,6 +24,6 @@ std::string read_text(const std::string& path);
 /// Looks every few milliseconds, at most a minute.
 bool eventually(const std::function<bool()>& holds);
 /// So many connections, one after another, each with a few bytes both ways.
-void storm(const Server& server, int count);
+void storm_whole(const Server& server, int count);
 
 } // namespace live

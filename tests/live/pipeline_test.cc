@@ -160,7 +160,7 @@ TEST_F(Pipeline, AUnixSocketGetsEveryLine)
     Server server("127.0.0.1");
     Saga saga({"trace", "-o", reader.where()});
     reader.answer();
-    storm(server, 20);
+    storm_whole(server, 20);
     saga.process().send(SIGINT);
     expect_whole_and_in_order(events_of(reader.read_all()));
     EXPECT_EQ(saga.process().wait(), 0);
@@ -173,14 +173,14 @@ TEST_F(Pipeline, AReaderThatComesBackGetsWhatWaited)
     Server server("127.0.0.1");
     Saga saga({"trace", "-o", reader.where()});
     reader.answer();
-    storm(server, 1);
+    storm_whole(server, 1);
     auto before = reader.read_until(R"("event":"close")");
     reader.hang_up();
     ASSERT_TRUE(saga.process().wait_err([&](const std::string& line) {
         return line == "tcpsaga: lost the connection to unix:" + file("socket") +
                            " (closed); trying again each second";
     }));
-    storm(server, 5); // nobody listens
+    storm_whole(server, 5); // nobody listens
     reader.answer();
     saga.process().send(SIGINT);
     const auto after = events_of(reader.read_all());
@@ -217,7 +217,7 @@ TEST_P(Readers, WhoDoNotReadCostLinesAndNotEvents)
     Server server("127.0.0.1");
     Saga saga({"trace", "-o", blocked->where(), "--record", file("tape")});
     blocked->answer();
-    storm(server, count);
+    storm_whole(server, count);
     ASSERT_TRUE(saga.process().wait_err([&](const std::string& line) {
         return line.find(" takes no more: ") != std::string::npos;
     })) << saga.said();
@@ -352,7 +352,7 @@ TEST_F(Rsyslog, ReadsAFileOf100000Events)
         return;
     Server server("127.0.0.1");
     Saga saga({"trace", "-o", file("events.jsonl")});
-    storm(server, connections);
+    storm_whole(server, connections);
     EXPECT_EQ(saga.process().stop(), 0);
     const std::string sent = read_text(file("events.jsonl"));
     EXPECT_TRUE(eventually([&] {
@@ -383,7 +383,7 @@ TEST_F(Rsyslog, Takes100000EventsByTcp)
     // A busy machine's rsyslog gets time to read: what it leaves for long is dropped, and counted.
     constexpr int parts = 4;
     for (int part = 1; part <= parts; part++) {
-        storm(server, connections / parts);
+        storm_whole(server, connections / parts);
         EXPECT_TRUE(eventually([&] {
             const std::string text = read_text(file("out.jsonl"));
             int ends = 0;
@@ -422,14 +422,14 @@ TEST_F(Rsyslog, IsConnectedAgainAfterItWasKilled)
             return line.starts_with("tcpsaga: " + what + where);
         });
     };
-    storm(server, 1);
+    storm_whole(server, 1);
     EXPECT_TRUE(eventually([&] {
         return read_text(file("out.jsonl")).find(R"("event":"close")") != std::string::npos;
     }));
     kill();
     ASSERT_TRUE(said("lost the connection to ")) << saga.said();
     const std::size_t had = events_in(file("out.jsonl")).size();
-    storm(server, 5);
+    storm_whole(server, 5);
     launch();
     ASSERT_TRUE(said("connected to ")) << saga.said();
     EXPECT_EQ(saga.process().stop(), 0);

@@ -48,10 +48,10 @@ TEST_F(Metrics, AreExactAndAsPromtoolWantsThem)
     Saga saga({"trace", "--port", port, "--metrics", "0"});
     const std::string url = url_of(saga);
     EXPECT_TRUE(url.starts_with("http://127.0.0.1:")) << url;
-    storm(server, 1);
+    storm_whole(server, 1);
     saga.wait_for({{"event", "close"}, {"role", "server"}});
     const std::string first = scrape(url);
-    storm(server, 500); // each from another remote port
+    storm_whole(server, 500); // each from another remote port
     ASSERT_TRUE(eventually([&] {
         return has_line(scrape(url), "tcpsaga_closes_total{end=\"fin\"} 1002");
     })) << scrape(url);
@@ -85,7 +85,7 @@ TEST_F(Metrics, OfARecordingThatIsMade)
             url = line.substr(20);
         return line.starts_with("tcpsaga: ready");
     }));
-    storm(server, 3);
+    storm_whole(server, 3);
     EXPECT_TRUE(eventually([&] {
         return has_line(scrape(url), "tcpsaga_closes_total{end=\"fin\"} 6");
     })) << scrape(url);
@@ -119,7 +119,7 @@ TEST_F(Metrics, CostNothingUnasked)
     url_of(saga);
     const long before = switches_of_helpers(saga.process().pid());
     EXPECT_GT(before, 0);
-    storm(server, 500);
+    storm_whole(server, 500);
     saga.wait_for({{"event", "close"}});
     EXPECT_LE(switches_of_helpers(saga.process().pid()), before + 10);
     saga.stop();
@@ -183,7 +183,7 @@ TEST_F(Metrics, AreScrapedByPrometheus)
     Process prometheus({"prometheus", "--config.file", file("prometheus.yml"),
                         "--storage.tsdb.path", file("tsdb"), "--web.listen-address",
                         "127.0.0.1:" + port});
-    storm(server, 100);
+    storm_whole(server, 100);
     const auto value = [&](const std::string& query) {
         const auto r = run({"curl", "-gs", "--max-time", "10",
                             "http://127.0.0.1:" + port + "/api/v1/query?query=" + query});

@@ -75,12 +75,6 @@ std::vector<json> events_of(const Ran& r)
     return events;
 }
 
-Ran storm(const Server& server, int count)
-{
-    return run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
-                std::to_string(count)});
-}
-
 /// Connections that end in order, a full queue, a refusal, and two in TIME_WAIT with the only
 /// ports that there are.
 void a_busy_minute(const Server& server)

@@ -286,6 +286,16 @@ Server::Server(const std::string& addr, const std::vector<std::string>& more)
 {
 }
 
+Ran storm(std::uint16_t port, int count, const std::string& addr)
+{
+    return run({peer_path(), "storm", addr, std::to_string(port), std::to_string(count)});
+}
+
+Ran storm(const Server& server, int count)
+{
+    return storm(server.port, count);
+}
+
 std::uint16_t free_port()
 {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

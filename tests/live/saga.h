@@ -95,6 +95,10 @@ struct Server : Listening {
     explicit Server(const std::string& addr, const std::vector<std::string>& more = {});
 };
 
+/// Connections one after the other, each with a byte both ways: `peer storm`.
+Ran storm(std::uint16_t port, int count, const std::string& addr = "127.0.0.1");
+Ran storm(const Server& server, int count);
+
 /// A port that nothing in this namespace uses.
 std::uint16_t free_port();
 /// Waits until something listens there (by /proc/net/tcp, so that no connection is made).

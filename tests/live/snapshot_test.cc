@@ -220,7 +220,7 @@ int connect_to(const sockaddr_storage& at, int flags = 0)
     return fd;
 }
 
-void set(int fd, int level, int option, int value)
+void set_option(int fd, int level, int option, int value)
 {
     EXPECT_EQ(setsockopt(fd, level, option, &value, sizeof(value)), 0);
 }
@@ -264,7 +264,7 @@ struct Mixture {
         EXPECT_EQ(write(writer, "abcdefg", 7), 7);
         char byte = 0;
         EXPECT_EQ(read(accepted(listener), &byte, 1), 1);
-        set(last(), SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_option(last(), SOL_SOCKET, SO_KEEPALIVE, 1);
         // IPv6, and IPv4 mapped
         keep(connect_to(v6));
         accepted(listener6);
