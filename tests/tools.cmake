@@ -5,7 +5,7 @@ if(NOT TCPSAGA_SANITIZE)
   set_tests_properties(unit PROPERTIES LABELS unit ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
   # New inputs are tried too and forgotten; a crash is left in the build folder. Some seconds each: a
   # command line takes a hundred times as long as a record.
-  foreach(target record:10000 recording:2000 correlator:10000 filters:1000)
+  foreach(target record:3000 recording:600 correlator:3000 filters:300)
     string(REGEX MATCH "^(.*):(.*)$" unused ${target})
     add_test(NAME fuzz_${CMAKE_MATCH_1}
              COMMAND sh -c "exec \"$@\" -seed_inputs=\"$(ls -d \"$0\"/* | paste -sd ,)\""

@@ -7,16 +7,15 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
 
 namespace tcpsaga {
 namespace {
 
-// libbpf has one process-wide print function, without an argument of ours.
+// libbpf has one process-wide print function, without an argument of ours: each thread that loads
+// has its own failure.
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables)
-std::mutex mutex;
-std::string failed_program;
-std::string verifier_line;
+thread_local std::string failed_program;
+thread_local std::string verifier_line;
 // NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
 
 /// The line before the verifier's closing statistics says what it refused.
@@ -45,7 +44,6 @@ int keep(libbpf_print_level level, const char* format, va_list args)
     std::string text(64 << 10, '\0');
     const int n = std::vsnprintf(text.data(), text.size(), format, args);
     text.resize(std::min(text.size() - 1, static_cast<std::size_t>(std::max(n, 0))));
-    const std::lock_guard lock(mutex);
     std::array<char, 64> name{};
     if (std::sscanf(text.c_str(), "libbpf: prog '%63[^']': BPF program load failed", name.data()) ==
         1)
@@ -64,7 +62,6 @@ void quiet_libbpf()
 
 std::string last_load_failure()
 {
-    const std::lock_guard lock(mutex);
     if (failed_program.empty())
         return "";
     return failed_program + (verifier_line.empty() ? "" : ": " + verifier_line);

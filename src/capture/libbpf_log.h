@@ -8,7 +8,8 @@ namespace tcpsaga {
 /// back as Errors anyway. TCPSAGA_LIBBPF=1 in the environment shows them all.
 void quiet_libbpf();
 
-/// The program that libbpf last failed to load, with the verifier's last word; "" for none.
+/// The program that libbpf last failed to load in this thread, with the verifier's last word; ""
+/// for none.
 std::string last_load_failure();
 
 } // namespace tcpsaga

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <future>
 #include <set>
 
 #include "clock.h"
@@ -330,9 +331,9 @@ struct Session {
     }
 
     /// Sockets of whose start no hook told.
-    void adopt_sockets()
+    void adopt_sockets(const SnapshotReader& reader)
     {
-        auto sockets = read_sockets(options.filter.netns, SocketDetail::plain);
+        auto sockets = reader.read(options.filter.netns, SocketDetail::plain);
         keep_of_cgroup(sockets);
         tell(input::Present{std::move(sockets), now()});
     }
@@ -542,6 +543,11 @@ int run_live(const Options& options)
     Looker looker(options.filter.netns);
     if (const auto status = separate(looker, options); !status)
         return fail(status.error());
+    // Beside the hooks' programs, each of which needs the kernel's types read for itself.
+    std::future<std::unique_ptr<SnapshotReader>> snapshot;
+    if (options.snapshot)
+        snapshot =
+            std::async(std::launch::async, [] { return std::make_unique<SnapshotReader>(); });
     KernelProber kernel(options.btf);
     if (const auto status = can_run(kernel, options); !status)
         return fail(status.error());
@@ -559,7 +565,7 @@ int run_live(const Options& options)
     if (asks_for_settings(options))
         looker.settings(); // of namespaces that may be gone at the end
     if (options.snapshot)
-        session.adopt_sockets();
+        session.adopt_sockets(*snapshot.get());
     if (tracing->plan.of(FactId::drop).hooked())
         session.symbols.read(); // the kernel shows addresses to the privileged
     const auto missing = missing_for(options);
