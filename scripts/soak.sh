@@ -1,15 +1,15 @@
 #!/bin/bash
-# A long storm, and what it does to the tracer: soak.sh [MINUTES [HELD]], 10 minutes and 50000
+# A long storm, and what it does to the tracer: soak.sh [SECONDS [HELD]], ten minutes and 50000
 # connections that are open before the start unless told. Half-way the tracer is stopped for five
 # seconds. Root only; all of it in a network namespace of its own. Prints the tracer's memory as it goes; fails when
 # that grows, when the audit has a difference that nothing explains, when the connections that were
 # open are not all known, or when the storm after the stop is not seen whole.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
-minutes=${1-10} held=${2-50000}
+seconds=${1-600} held=${2-50000}
 if [ -z "${TCPSAGA_SOAK_INSIDE-}" ]; then
     scripts/build.sh --tests release tcpsaga peer
-    exec env TCPSAGA_SOAK_INSIDE=1 unshare --net "$0" "$minutes" "$held"
+    exec env TCPSAGA_SOAK_INSIDE=1 unshare --net "$0" "$seconds" "$held"
 fi
 peer=build/tests/live/peer
 ip link set lo up
@@ -89,15 +89,15 @@ storm() { # SECONDS: short connections, each thousand to another address
     done
 }
 storms=0 first='' stopped=''
-end=$((SECONDS + minutes * 60)) half=$((SECONDS + minutes * 30))
+end=$((SECONDS + seconds)) half=$((SECONDS + seconds / 2))
 while [ $SECONDS -lt $end ]; do
-    storm 10
+    storm $((seconds < 60 ? 3 : 10))
     if [ -z "$stopped" ] && [ $SECONDS -ge $half ]; then
         stopped=$storms
         kill -STOP $tracer
         storm 5
         kill -CONT $tracer
-        storm 10
+        storm 3
     fi
     now=$(memory)
     echo "$storms connections, $now kB"

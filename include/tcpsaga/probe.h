@@ -63,6 +63,7 @@ private:
     [[nodiscard]] const btf* types() const { return file_btf_ ? file_btf_.get() : own_btf_.get(); }
 
     BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against
+    std::string btf_file_;
     BtfPtr file_btf_; // replaces it for CO-RE
     std::unique_ptr<probe_bpf, ProbeFree> kprobe_;
     std::set<HookKind> attached_kinds_; // one of them has attached
