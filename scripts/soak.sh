@@ -1,7 +1,7 @@
 #!/bin/bash
 # A long storm, and what it does to the tracer: soak.sh [SECONDS [HELD]], ten minutes and 50000
 # connections that are open before the start unless told. Half-way the tracer is stopped for five
-# seconds. Root only; all of it in a network namespace of its own. Prints the tracer's memory as it goes; fails when
+# seconds. Of less than a minute all is shorter. Root only; all of it in a network namespace of its own. Prints the tracer's memory as it goes; fails when
 # that grows, when the audit has a difference that nothing explains, when the connections that were
 # open are not all known, or when the storm after the stop is not seen whole.
 set -euo pipefail
@@ -89,20 +89,22 @@ storm() { # SECONDS: short connections, each thousand to another address
     done
 }
 storms=0 first='' stopped=''
+step=10 stop=5 warm=30000
+[ "$seconds" -ge 60 ] || step=3 stop=2 warm=1
 end=$((SECONDS + seconds)) half=$((SECONDS + seconds / 2))
 while [ $SECONDS -lt $end ]; do
-    storm $((seconds < 60 ? 3 : 10))
+    storm $step
     if [ -z "$stopped" ] && [ $SECONDS -ge $half ]; then
         stopped=$storms
         kill -STOP $tracer
-        storm 5
+        storm $stop
         kill -CONT $tracer
-        storm 3
+        storm $step
     fi
     now=$(memory)
     echo "$storms connections, $now kB"
     # What the first connections of each address bring is no growth.
-    [ $storms -lt 30000 ] || first=${first:-$now}
+    [ $storms -lt $warm ] || first=${first:-$now}
 done
 lost=$(summarize 2 | jq '.lost_ring')
 echo "lost while stopped: $lost records"
