@@ -62,8 +62,8 @@ private:
     [[nodiscard]] const btf_type* find_type(std::string_view name, unsigned kind) const;
     [[nodiscard]] const btf* types() const { return file_btf_ ? file_btf_.get() : own_btf_.get(); }
 
-    BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against
     std::string btf_file_;
+    BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against
     BtfPtr file_btf_; // replaces it for CO-RE
     std::unique_ptr<probe_bpf, ProbeFree> kprobe_;
     std::set<HookKind> attached_kinds_; // one of them has attached
