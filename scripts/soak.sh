@@ -92,8 +92,10 @@ storms=0 first='' stopped=''
 step=10 stop=5 warm=30000
 [ "$seconds" -ge 60 ] || step=3 stop=2 warm=1
 end=$((SECONDS + seconds)) half=$((SECONDS + seconds / 2))
-while [ $SECONDS -lt $end ]; do
+looks=0
+while [ $SECONDS -lt $end ] || [ $looks -lt 2 ]; do
     storm $step
+    looks=$((looks + 1))
     if [ -z "$stopped" ] && [ $SECONDS -ge $half ]; then
         stopped=$storms
         kill -STOP $tracer
