@@ -121,7 +121,7 @@ std::string Help::make_option_desc(const CLI::Option* option) const
 
 std::string complaint(const CLI::ParseError& e, const CLI::App* of)
 {
-    const std::string what = e.what();
+    std::string what = e.what();
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr)
         return what.substr(0, what.find(':')) + " wants a value";
     if (dynamic_cast<const CLI::ExtrasError*>(&e) == nullptr || of == nullptr)
