@@ -9,7 +9,7 @@ build=(
     libcap-dev libsystemd-dev linux-libc-dev python3
 )
 test=(
-    libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema
+    libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema python3-yaml
     clang-format clang-tidy-16 clang-16 libclang-rt-16-dev shellcheck # 16: see .clang-tidy
     libcap2-bin lintian debootstrap groff-base zsh sqlite3 jq
     chromium fonts-liberation # the report's page

@@ -33,8 +33,7 @@ def load(path):
                 results[name] = "ok, 2nd try" if again.get(name) == "ok" else "**FAILED**"
             elif test["result"] == "SKIPPED":
                 results[name] = "skipped"
-                message = test.get("skipped", [{}])[0].get("message", "")
-                reasons[name] = message.strip().splitlines()[-1] if message.strip() else "?"
+                reasons[name] = test.get("skipped_because", "?").strip().removeprefix("SKIPPED: ")
             else:
                 results[name] = "ok"
     return kernel, attach, results, reasons

@@ -29,7 +29,7 @@ clang-format --dry-run -Werror "${sources[@]}" || failed=1
 
 scripts/tidy.py || failed=1
 
-shellcheck .ci/run scripts/*.sh scripts/package/*.sh || failed=1
+shellcheck .ci/run scripts/*.sh scripts/package/*.sh tests/*/*.sh || failed=1
 
 find scripts tests -name '*.py' -print0 |
     PYTHONPYCACHEPREFIX=$stamps/python xargs -0 -r python3 -m py_compile || failed=1

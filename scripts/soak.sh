@@ -1,15 +1,15 @@
 #!/bin/bash
-# A long storm, and what it does to the tracer: soak.sh [MINUTES [HELD]], 10 minutes and 50000
+# A long storm, and what it does to the tracer: soak.sh [SECONDS [HELD]], ten minutes and 50000
 # connections that are open before the start unless told. Half-way the tracer is stopped for five
-# seconds. Root only; all of it in a network namespace of its own. Prints the tracer's memory as it goes; fails when
+# seconds. Of less than a minute all is shorter. Root only; all of it in a network namespace of its own. Prints the tracer's memory as it goes; fails when
 # that grows, when the audit has a difference that nothing explains, when the connections that were
 # open are not all known, or when the storm after the stop is not seen whole.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
-minutes=${1-10} held=${2-50000}
+seconds=${1-600} held=${2-50000}
 if [ -z "${TCPSAGA_SOAK_INSIDE-}" ]; then
     scripts/build.sh --tests release tcpsaga peer
-    exec env TCPSAGA_SOAK_INSIDE=1 unshare --net "$0" "$minutes" "$held"
+    exec env TCPSAGA_SOAK_INSIDE=1 unshare --net "$0" "$seconds" "$held"
 fi
 peer=build/tests/live/peer
 ip link set lo up
@@ -89,20 +89,24 @@ storm() { # SECONDS: short connections, each thousand to another address
     done
 }
 storms=0 first='' stopped=''
-end=$((SECONDS + minutes * 60)) half=$((SECONDS + minutes * 30))
-while [ $SECONDS -lt $end ]; do
-    storm 10
+step=10 stop=5 warm=30000
+[ "$seconds" -ge 60 ] || step=3 stop=2 warm=1
+end=$((SECONDS + seconds)) half=$((SECONDS + seconds / 2))
+looks=0
+while [ $SECONDS -lt $end ] || [ $looks -lt 2 ]; do
+    storm $step
+    looks=$((looks + 1))
     if [ -z "$stopped" ] && [ $SECONDS -ge $half ]; then
         stopped=$storms
         kill -STOP $tracer
-        storm 5
+        storm $stop
         kill -CONT $tracer
-        storm 10
+        storm $step
     fi
     now=$(memory)
     echo "$storms connections, $now kB"
     # What the first connections of each address bring is no growth.
-    [ $storms -lt 30000 ] || first=${first:-$now}
+    [ $storms -lt $warm ] || first=${first:-$now}
 done
 lost=$(summarize 2 | jq '.lost_ring')
 echo "lost while stopped: $lost records"

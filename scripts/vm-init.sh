@@ -2,7 +2,7 @@
 # PID 1 of a guest started by vm.py. Takes the host's root over virtiofs, read-only, with memory
 # over the places that programs write to; runs $scratch/command there, leaves its exit status in
 # $scratch/status and stops the machine. Runs from the initramfs, with busybox only.
-# shellcheck shell=dash disable=SC2154  # $scratch comes from the kernel's command line
+# shellcheck shell=dash disable=SC2154  # $scratch and $modules come from the kernel's command line
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -10,6 +10,8 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 exec </dev/null >/dev/console 2>&1
 
+# modules=none on the command line: as a kernel that has none of them.
+[ "$modules" = none ] && : >/modules/order
 while read -r module; do
     option=
     [ "$module" = dummy ] && option=numdummies=0 # else it makes a dummy0 at once

@@ -64,6 +64,7 @@ private:
     struct TypeIds;
     [[nodiscard]] const TypeIds& ids() const { return file_btf_ ? *file_ids_ : *own_ids_; }
 
+    std::string btf_file_;
     BtfPtr own_btf_;  // what the kernel itself checks trampolines and tp_btf programs against
     BtfPtr file_btf_; // replaces it for CO-RE
     std::unique_ptr<TypeIds> own_ids_, file_ids_;

@@ -97,7 +97,7 @@ void ProbeFree::operator()(probe_bpf* p) const
     probe_bpf::destroy(p);
 }
 
-KernelProber::KernelProber(const std::string& btf_file)
+KernelProber::KernelProber(const std::string& btf_file) : btf_file_(btf_file)
 {
     quiet_libbpf();
     own_btf_.reset(btf__load_vmlinux_btf());
@@ -112,6 +112,9 @@ Status KernelProber::can_run() const
 {
     if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, nullptr) == 0)
         return Error{"this kernel has no", "BPF ring buffer", 0, "needs Linux 5.8 or later"};
+    if (!btf_file_.empty() && !file_btf_)
+        return Error{"no BTF in", btf_file_, 0,
+                     "give --btf a kernel's BTF, or a vmlinux with a .BTF section"};
     if (types() == nullptr)
         return Error{
             "no BTF of this kernel in", "/sys/kernel/btf/vmlinux", 0,

@@ -2,14 +2,10 @@
 #include "options.h"
 
 #include <fmt/core.h>
-#include <linux/magic.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -17,6 +13,7 @@
 #include "describe.h"
 #include "exporter.h"
 #include "tcpsaga/output.h"
+#include "values.h"
 
 namespace tcpsaga {
 namespace {
@@ -39,59 +36,6 @@ struct Raw {
     bool only_v6 = false;
     std::string attach = "auto";
 };
-
-/// "123" an inode, "self", a path such as /proc/1/ns/net, else a name under /run/netns.
-Result<std::uint32_t> parse_netns(const std::string& text)
-{
-    if (!text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
-        const auto inode = std::strtoull(text.c_str(), nullptr, 10);
-        if (inode == 0 || inode > UINT32_MAX)
-            return Error{"bad network namespace", "'" + text + "'", 0, "no such inode number"};
-        return static_cast<std::uint32_t>(inode);
-    }
-    const std::string path = text == "self"                        ? "/proc/self/ns/net"
-                             : text.find('/') != std::string::npos ? text
-                                                                   : "/run/netns/" + text;
-    struct stat st {};
-    if (::stat(path.c_str(), &st) != 0)
-        return Error{"no network namespace", "'" + text + "'", errno,
-                     "want an inode number, a name from 'ip netns', or a path"};
-    return static_cast<std::uint32_t>(st.st_ino);
-}
-
-/// A folder of the cgroup v2 file system, or the path that /proc/PID/cgroup shows.
-Result<std::pair<std::string, std::uint64_t>> parse_cgroup(const std::string& text)
-{
-    int err = ENOENT;
-    for (std::string path : {"", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-        if (!path.empty() && !text.starts_with('/'))
-            path += '/';
-        path += text;
-        struct stat st {};
-        struct statfs fs {};
-        if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0)
-            continue;
-        if (fs.f_type == CGROUP2_SUPER_MAGIC && S_ISDIR(st.st_mode))
-            return std::pair(path, std::uint64_t{st.st_ino});
-        err = EINVAL;
-    }
-    return Error{"no cgroup", "'" + text + "'", err,
-                 "want a folder of a cgroup v2 file system, such as /sys/fs/cgroup/system.slice"};
-}
-
-std::string power_of_two(const std::string& text)
-{
-    const auto n = std::strtoull(text.c_str(), nullptr, 10);
-    constexpr std::uint64_t least = 64 << 10;
-    constexpr std::uint64_t most = std::uint64_t{1} << 30;
-    return std::has_single_bit(n) && n >= least && n <= most ? ""
-                                                             : "want a power of two from 64K to 1G";
-}
-
-std::string positive(const std::string& text)
-{
-    return std::strtod(text.c_str(), nullptr) > 0 ? "" : "want a positive number"; // not nan
-}
 
 void add_filter_options(CLI::App& app, Options& o, Raw& raw)
 {
@@ -125,7 +69,7 @@ void add_filter_options(CLI::App& app, Options& o, Raw& raw)
     app.add_option("--pid", o.filter.pids, "owned, or touched, by one of these processes")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(CLI::PositiveNumber)
+        ->check(countable)
         ->type_name("PID")
         ->group(group);
     app.add_option("--comm", o.filter.comms, "the same by the process's name (15 bytes)")
@@ -165,7 +109,7 @@ void add_output_options(CLI::App& app, Options& o, const std::string& reopened =
                        "), or to a stream socket: unix:PATH, tcp:HOST:PORT")
         ->type_name("WHERE");
     app.add_option("--count", o.count, "stop after so many lines")
-        ->check(CLI::PositiveNumber)
+        ->check(countable)
         ->type_name("N");
 }
 
@@ -205,7 +149,7 @@ void add_run_options(CLI::App& app, Options& o)
         ->type_name("SIZE");
     app.add_option("--max-connections", o.max_connections,
                    "sockets kept in memory (1048576); past it the stalest is dropped and counted")
-        ->check(CLI::PositiveNumber)
+        ->check(countable)
         ->type_name("N");
     app.add_option(
            "--overflow-rate", o.overflow_rate,
@@ -221,8 +165,9 @@ void add_run_options(CLI::App& app, Options& o)
                    "a summary with its audit every so many seconds, as on SIGUSR1 and at the end")
         ->check(positive)
         ->type_name("SECS");
-    app.add_option("--metrics", o.metrics, "serve metrics for Prometheus there; PORT: on loopback")
-        ->type_name("ADDR:PORT");
+    app.add_option("--metrics", o.metrics,
+                   "serve metrics for Prometheus there; without ADDR on loopback")
+        ->type_name("[ADDR:]PORT");
     app.add_flag_callback(
         "--no-snapshot", [&o] { o.snapshot = false; },
         "do not look for what is there at the start");
@@ -299,7 +244,7 @@ void add_top_options(CLI::App& app, Options& o, Raw& raw)
 {
     app.add_flag("--once", o.once, "one picture as text after one interval, for scripts");
     app.add_option("--interval", o.interval_s, "between two pictures (1)")
-        ->check(CLI::Range(0.1, 3600.0))
+        ->check(interval)
         ->type_name("SECS");
     add_filter_options(app, o, raw);
     add_hook_options(app, o, raw);
@@ -317,10 +262,11 @@ void add_replay_options(CLI::App& app, Options& o, Raw& raw)
     add_output_options(app, o);
     add_kind_options(app, o);
     add_pairs_option(app, o);
-    app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
-    app.add_subcommand("life", "a line per finished connection")->fallthrough();
-    app.add_subcommand("doctor", "what was wrong, and what to do")->fallthrough();
-    app.add_subcommand("report", "a page with plots: see tcpsaga report")->fallthrough();
+    for (const auto& [name, help] : {std::pair("trace", "a line per lifecycle event (default)"),
+                                     std::pair("life", "a line per finished connection"),
+                                     std::pair("doctor", "what was wrong, and what to do"),
+                                     std::pair("report", "a page with plots: see tcpsaga report")})
+        app.add_subcommand(name, help)->fallthrough()->group("Commands");
     app.require_subcommand(0, 1);
 }
 
@@ -361,6 +307,10 @@ Status understand_filter(Options& o, const Raw& raw)
 /// What only some of the views can do.
 Status check_view(const Options& o)
 {
+    if (!o.states.empty() && !o.kinds.empty() &&
+        std::ranges::find(o.kinds, "state") == o.kinds.end())
+        return Error{"no state event is told with this --event, so there is nothing for", "--state",
+                     0, "add state to --event, or leave --state out"};
     if (o.command != Command::replay) {
         if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
             return Error{"nothing is told of", "--event drop", 0, "add --drops"};
@@ -442,6 +392,10 @@ Parsed parse_arguments(int argc, const char* const* argv)
                  "tcpsaga"};
     app.set_version_flag("--version", "tcpsaga " TCPSAGA_VERSION);
     app.require_subcommand(1);
+    app.formatter(std::make_shared<Help>());
+    app.footer(
+        "Without a command, trace is meant: tcpsaga --port 443 is tcpsaga trace --port 443.\n"
+        "tcpsaga COMMAND --help has the options of one, man tcpsaga those of all.");
 
     auto* trace = app.add_subcommand("trace", "a line per lifecycle event (default)");
     auto* life =
@@ -469,6 +423,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
     add_hook_options(*check, o, raw);
     check->add_flag("--json", o.json, "as one JSON object");
     check->add_flag("--programs", o.programs, "load them too: what each costs the verifier");
+    for (CLI::App* any : app.get_subcommands([](CLI::App*) { return true; }))
+        any->group("Commands");
 
     if (argc == 2 && std::strcmp(argv[1], "--describe") == 0) {
         print_description(app);
@@ -483,7 +439,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
         if (e.get_exit_code() == 0)
             return {{}, app.exit(e)};
         const auto chosen = app.get_subcommands();
-        return {{}, refuse(e.what(), chosen.empty() ? "" : chosen[0]->get_name())};
+        const CLI::App* const of = chosen.empty() ? nullptr : chosen[0];
+        return {{}, refuse(complaint(e, of), of == nullptr ? "" : of->get_name())};
     }
     command = app.get_subcommands()[0]->get_name();
     o.command = commands().at(command);

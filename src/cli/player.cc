@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <utility>
 
 #include "doctor.h"
+#include "open_output.h"
 #include "report/report.h"
 #include "top.h"
 
@@ -21,7 +21,7 @@ PresentOptions present_options(const Options& o, const Origin& from, const Outpu
     p.host = from.host;
     p.utc_offset_ns = from.utc_offset_ns;
     p.zone_offset_s = from.zone_offset_s;
-    p.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
+    p.color = out.is_terminal() && color_is_welcome();
     p.kinds = o.kinds;
     p.states = o.states;
     if (o.view == Command::life)

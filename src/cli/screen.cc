@@ -18,6 +18,8 @@
 #include <cstring>
 #include <string>
 
+#include "open_output.h"
+
 // Behind the standard library: it defines macros with everyday names.
 #define NCURSES_NOMACROS // NOLINT: read by curses.h
 #include <curses.h>
@@ -90,7 +92,7 @@ std::array<attr_t, style_count> attributes()
 {
     std::array<attr_t, style_count> of{A_NORMAL,  A_DIM,  A_BOLD,   A_REVERSE, A_REVERSE | A_BOLD,
                                        A_REVERSE, A_BOLD, A_NORMAL, A_BOLD};
-    if (!has_colors() || std::getenv("NO_COLOR") != nullptr)
+    if (!has_colors() || !color_is_welcome())
         return of;
     start_color();
     use_default_colors();

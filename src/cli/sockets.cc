@@ -47,7 +47,7 @@ SocketPrint print_options(const Options& o, const Output& out)
     gethostname(host.data(), host.size() - 1);
     how.host = host.data();
     how.utc_ns = now_ns(CLOCK_REALTIME);
-    how.color = out.is_terminal() && std::getenv("NO_COLOR") == nullptr;
+    how.color = out.is_terminal() && color_is_welcome();
     how.info = o.info;
     const auto infos = std::make_shared<ProcessInfos>();
     if (o.cmdline)

@@ -339,7 +339,9 @@ Result<std::unique_ptr<RecordingReader>> RecordingReader::open(const std::string
 {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return Error{"cannot open", path, errno, ""};
+        return Error{
+            "cannot open", path, errno,
+            errno == EACCES ? "a recording is its maker's (mode 0600): chown it, or use sudo" : ""};
     struct stat st {};
     const bool regular = ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     auto impl = std::make_unique<Impl>(path, fd, static_cast<std::uint64_t>(st.st_size));

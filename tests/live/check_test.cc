@@ -103,6 +103,16 @@ TEST_F(Btf, MissingIsNamed)
                      "with CONFIG_DEBUG_INFO_BTF, or give its BTF with --btf FILE\n");
 }
 
+TEST_F(Btf, AFileThatHasNoneIsNamed)
+{
+    for (const char* command : {"trace", "check"}) {
+        const auto r = run({tcpsaga_path(), command, "--btf", "/proc/self/status"});
+        EXPECT_EQ(r.exit_code, 1);
+        EXPECT_EQ(r.err, "tcpsaga: no BTF in /proc/self/status; give --btf a kernel's BTF, or a "
+                         "vmlinux with a .BTF section\n");
+    }
+}
+
 TEST_F(Btf, FromAnotherFile)
 {
     Process tracer(without_btf("trace --json --netns self --btf $BTF"));

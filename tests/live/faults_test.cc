@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What production does to a tracer: stopped, killed, run twice, left by its reader, on a kernel
- * without IPv6. Full disks are in manners_test.cc and recording_test.cc. */
+ * without IPv6 or without modules. Full disks are in manners_test.cc and recording_test.cc. */
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -162,6 +162,33 @@ TEST_F(Faults, AKernelWithoutIPv6)
     const auto events = saga.stop();
     for (const char* role : {"client", "server"})
         EXPECT_EQ(select(events, {{"event", "close"}, {"role", role}, {"end", "fin"}}).size(), 3U);
+    expect_audit_exact(events);
+}
+
+/// Booted with modules=none (tests/variants/CMakeLists.txt): no inet_diag, no connection tracking.
+TEST_F(Faults, AKernelWithoutModules)
+{
+    if (std::getenv("TCPSAGA_TEST_NO_MODULES") == nullptr)
+        GTEST_SKIP() << "only where it is booted so";
+    ASSERT_EQ(std::ifstream("/proc/modules").peek(), EOF);
+    Listening keep({peer_path(), "keep", "127.0.0.1", "0", "1"});
+    Process stay({peer_path(), "stay", "127.0.0.1", std::to_string(keep.port), "1"});
+    ASSERT_TRUE(stay.wait_out([](const std::string& line) { return line == "kept"; }));
+    Server server("127.0.0.1");
+    Saga saga({"trace", "--audit", "strict"});
+    ASSERT_EQ(storm(server, 3).exit_code, 0);
+    const auto sockets = run({tcpsaga_path(), "sockets", "--netns", "self", "--lport",
+                              std::to_string(keep.port), "--state", "ESTABLISHED", "--json"});
+    EXPECT_EQ(sockets.exit_code, 0) << sockets.err;
+    EXPECT_EQ(json::parse(sockets.out)["pid"], keep.process.pid()) << sockets.out;
+    for (Process* end : {&stay, &keep.process}) {
+        end->send(SIGUSR1);
+        saga.wait_for({{"event", "close"}, {"pid", end->pid()}, {"seen_start", false}});
+    }
+    const auto events = saga.stop();
+    for (const char* role : {"client", "server"})
+        EXPECT_EQ(select(events, {{"event", "close"}, {"role", role}, {"seen_start", true}}).size(),
+                  3U);
     expect_audit_exact(events);
 }
 

@@ -23,6 +23,12 @@ public:
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
 private:
+    /// gtest's JSON has no word on why: scripts/kernel_table.py.
+    void OnTestPartResult(const testing::TestPartResult& part) override
+    {
+        if (part.skipped())
+            testing::Test::RecordProperty("skipped_because", part.message());
+    }
     void OnTestEnd(const testing::TestInfo& test) override
     {
         if (test.result()->Failed())

@@ -212,6 +212,27 @@ TEST_F(Manners, FilesArePrivateAndReopenedOnHangup)
     std::filesystem::remove_all(folder);
 }
 
+/// Nor has a terminal whose user does not want them.
+TEST_F(Manners, FilesAndPipesHaveNoColours)
+{
+    const std::string listing = tcpsaga_path() + " sockets --netns self";
+    const auto has_colour = [](const std::string& out) {
+        return out.find('\x1b') != std::string::npos;
+    };
+    const auto on_terminal = [&](const char* environment) {
+        return run({"env", "-u", "NO_COLOR", "TERM=linux", environment, "script", "-qec", listing,
+                    "/dev/null"})
+            .out;
+    };
+    EXPECT_FALSE(has_colour(run({"sh", "-c", listing}).out));
+    EXPECT_TRUE(has_colour(on_terminal("A=B")));
+    EXPECT_TRUE(has_colour(on_terminal("NO_COLOR=")));
+    for (const char* unwanted : {"NO_COLOR=1", "TERM=dumb"}) {
+        EXPECT_FALSE(has_colour(on_terminal(unwanted))) << unwanted;
+        EXPECT_NE(on_terminal(unwanted).find("STATE"), std::string::npos) << unwanted;
+    }
+}
+
 TEST_F(Manners, AFileThatCannotBeOpened)
 {
     const auto r = run({tcpsaga_path(), "trace", "-o", "/proc/nowhere/x"});

@@ -26,7 +26,7 @@ def options_in(text):
 
 
 def commands():
-    listed = help_of().split("Subcommands:\n")[1]
+    listed = help_of().split("Commands:\n")[1]
     return re.findall(r"^  (\w+)", listed, re.M)
 
 
