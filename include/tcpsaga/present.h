@@ -64,6 +64,9 @@ std::string visible(std::string_view text);
 std::string endpoint_text(const Endpoint& e);
 /// Community ID 1 (github.com/corelight/community-id-spec), seed 0, for TCP.
 std::string community_id(const Tuple& t);
+inline constexpr std::size_t community_id_size = 30;
+/// The same, to where there is room for that.
+void write_community_id(char* to, const Tuple& t);
 /// "2026-11-20T16:07:00.123456789Z"
 void append_rfc3339(fmt::memory_buffer& to, std::int64_t utc_ns);
 
