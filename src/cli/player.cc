@@ -266,6 +266,8 @@ bool Player::play(const input::NetnsName& i)
 
 bool Player::play(const Input& i)
 {
+    if (const auto* record = std::get_if<input::Record>(&i)) // nearly all are
+        return play(*record);
     return std::visit([this](const auto& in) { return play(in); }, i);
 }
 

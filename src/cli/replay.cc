@@ -55,8 +55,7 @@ public:
         next_ = reader_->next();
         if (next_ == nullptr)
             return false;
-        if (const auto ts_ns = time_of(*next_); ts_ns && *ts_ns != UINT64_MAX)
-            ts_ns_ = std::max(ts_ns_, *ts_ns);
+        advance_to(ts_ns_, *next_);
         return true;
     }
     void play()
