@@ -149,6 +149,8 @@ TEST(host_pairing, never_takes_the_dead_user_of_a_4_tuple)
         EXPECT_EQ(w.other(db, 13), 0U) << ahead;
         EXPECT_EQ(w.other(db, 12), 12U) << ahead;
         EXPECT_EQ(w.other(web, 12), 12U) << ahead;
+        EXPECT_EQ(w.other(web, 11), 0U) << ahead; // though both of these are left alone
+        EXPECT_EQ(w.other(db, 13), 0U) << ahead;
     }
 }
 
