@@ -12,7 +12,6 @@
 #include <span>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -183,7 +182,6 @@ private:
     static void confirm(Connection& c, const ts_head& h);
     static void note_who(Connection& c, const ts_head& h);
     void remember_client(const Connection& c);
-    void forget_client(const Connection& c);
     Connection* find_other_end(const Connection& server);
     void pair(Connection& server);
     Connection* peer_of(const Connection& c);
@@ -203,7 +201,7 @@ private:
     void emit(Connection& c, std::uint64_t ts_ns, const Process& task, const T& what)
     {
         const Process& actor = task.known() ? task : c.owner;
-        if (config_.filter.asks_for_process() && !shows(c, actor))
+        if (asks_for_process_ && !shows(c, actor))
             return;
         c.shown = true;
         counts_.events++;
@@ -220,6 +218,8 @@ private:
     void measure_birth(Connection& c, const Connection* listener, const ts_queue* queue);
 
     Config config_;
+    bool asks_for_process_;  ///< the filter does
+    bool addresses_ = false; ///< some sockets are, or were, known by their kernel addresses
     Sink& sink_;
     ConnectionTable table_;
     event::Summary counts_; // without its listeners
@@ -237,8 +237,6 @@ private:
         Process actor;
         event::Payload what;
     };
-    std::unordered_multimap<Tuple, std::uint32_t, TupleHash>
-        clients_; ///< namespaces by the ends, netns 0: those of which a server may be elsewhere
     std::set<std::uint32_t> namespaces_; ///< of all that were ever in the table
     std::uint32_t last_netns_ = 0;       ///< of these
     struct Hold {

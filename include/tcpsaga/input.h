@@ -5,8 +5,10 @@
  * around while they came has found. Who plays the same inputs again gets the same events, so these
  * are what a recording keeps.
  */
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -113,6 +115,17 @@ using Input = std::variant<input::Record, input::Lost, input::Present, input::He
 
 /// CLOCK_MONOTONIC of an input; nullopt where it has none.
 std::optional<std::uint64_t> time_of(const Input& i);
+/// Takes `to` there, unless it is later already, or the input has no time of its own.
+inline void advance_to(std::uint64_t& to, const Input& i)
+{
+    std::uint64_t ts_ns = 0; // ts_head::ts_ns
+    if (const auto* r = std::get_if<input::Record>(&i); r != nullptr && r->bytes.size() >= 8)
+        std::memcpy(&ts_ns, r->bytes.data(), sizeof(ts_ns));
+    else
+        ts_ns = time_of(i).value_or(0);
+    if (ts_ns != UINT64_MAX)
+        to = std::max(to, ts_ns);
+}
 
 /// How a fact of the attach table was seen.
 struct SeenFact {

@@ -38,7 +38,15 @@ public:
 
     /// Append the bytes of one line, newline included, then call line_done().
     fmt::memory_buffer& buffer() { return buffer_; }
-    void line_done();
+    void line_done()
+    {
+        lines_++;
+        if (waiting() > most_)
+            return drop_line();
+        line_start_ = buffer_.size();
+        if (waiting() >= flush_at_)
+            flush();
+    }
     void flush();
     /// Something waits, and may be written as soon as the reader takes some.
     [[nodiscard]] bool is_behind() const { return !waits_ && fd_ >= 0 && waiting() > 0; }
@@ -74,6 +82,7 @@ private:
     void disconnect(int err);
     void write_some();
     void on_error(int err);
+    void drop_line();
     void give_up_waiting();
     void compact();
     void add_news(std::string text);

@@ -24,6 +24,14 @@ public:
                 return places_[at].slot;
         return none;
     }
+    /// Every slot with this hash.
+    template <class Visit>
+    void for_each(std::uint32_t hash, const Visit& visit) const
+    {
+        for (std::uint32_t at = hash & mask(); places_[at].slot != none; at = (at + 1) & mask())
+            if (places_[at].hash == hash)
+                visit(places_[at].slot);
+    }
     void insert(std::uint32_t hash, std::uint32_t slot);
     /// Puts another slot in this one's place.
     void replace(std::uint32_t hash, std::uint32_t slot, std::uint32_t by);
@@ -55,13 +63,31 @@ class ConnectionTable {
 public:
     explicit ConnectionTable(std::size_t capacity);
 
-    Connection* find(std::uint64_t kernel_id, std::uint32_t netns);
-    Connection* find(const Tuple& tuple);
+    Connection* find(std::uint64_t kernel_id, std::uint32_t netns)
+    {
+        const std::uint32_t slot = by_id_.find(hash_of(kernel_id, netns), [&](std::uint32_t s) {
+            const Entry& e = entry(s);
+            return e.kernel_id == kernel_id && e.tuple.netns == netns;
+        });
+        return slot == SlotIndex::none ? nullptr : &entry(slot);
+    }
+    Connection* find(const Tuple& tuple)
+    {
+        const std::uint32_t slot = by_tuple_.find(hash_of(tuple), [&](std::uint32_t s) {
+            return entry(s).tuple == tuple;
+        });
+        return slot == SlotIndex::none ? nullptr : &entry(slot);
+    }
     /// A new entry. An older one under the same id is forgotten first; one with the same tuple is
     /// no longer found by it.
     Connection& insert(std::uint64_t kernel_id, const Tuple& tuple);
     void rekey(Connection& c, std::uint64_t kernel_id);
     void retuple(Connection& c, const Tuple& tuple);
+    /// From now on it may be found by its ends alone, until it is withdrawn or goes.
+    void offer(const Connection& c);
+    void withdraw(const Connection& c) { withdraw(own(c)); }
+    /// The one that is offered with these ends, in whatever namespace; nullptr: none or several.
+    Connection* find_offered(const Tuple& ends);
     void touch(const Connection& c) { own(c).touched = ++clock_; }
     void erase(const Connection& c) { forget(own(c)); }
 
@@ -90,6 +116,8 @@ private:
         std::uint64_t touched = 0; ///< the clock then; 0: free
         std::uint32_t slot = 0;
         std::uint32_t tuple_hash = 0;
+        std::uint32_t ends_hash = 0;
+        bool offered = false;
     };
     struct Stale {
         std::uint64_t touched;
@@ -120,6 +148,7 @@ private:
     }
     static std::uint32_t hash_of(const Tuple& t) { return spread(TupleHash{}(t)); }
     Entry& take_slot();
+    void withdraw(Entry& e);
     void index_tuple(Entry& e, const Tuple& tuple);
     void evict();
     void find_stale();
@@ -133,6 +162,7 @@ private:
     std::vector<std::uint32_t> free_;
     std::vector<Stale> stale_; // the next to evict at the end, unless touched since
     SlotIndex by_id_, by_tuple_;
+    SlotIndex offered_; ///< by their ends
 };
 
 } // namespace tcpsaga

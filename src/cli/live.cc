@@ -87,7 +87,7 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
                                     const Whereabouts& whereabouts)
 {
     return o.command == Command::record ? std::make_unique<Nobody>()
-                                        : make_presenter(o, origin, out, true, 0, &whereabouts);
+                                        : make_presenter(o, origin, out, &whereabouts);
 }
 
 /// Judged at the end, here or from the recording.

@@ -132,10 +132,10 @@ void add_kind_options(CLI::App& app, Options& o)
     add_state_option(app, o, "state events only from or to these states");
 }
 
-void add_pairs_option(CLI::App& app, Options& o)
+void add_pairs_option(CLI::App& app, Options& o, const std::string& where)
 {
     app.add_flag("--pairs", o.pairs,
-                 "life: one line, the client's, for the two ends of a connection on this host");
+                 "life: one line, the client's, for the two ends of a connection " + where);
 }
 
 void add_run_options(CLI::App& app, Options& o)
@@ -261,7 +261,7 @@ void add_replay_options(CLI::App& app, Options& o, Raw& raw)
     app.remove_option(app.get_option("--cgroup")); // records do not tell
     add_output_options(app, o);
     add_kind_options(app, o);
-    add_pairs_option(app, o);
+    add_pairs_option(app, o, "in these recordings");
     for (const auto& [name, help] : {std::pair("trace", "a line per lifecycle event (default)"),
                                      std::pair("life", "a line per finished connection"),
                                      std::pair("doctor", "what was wrong, and what to do"),
@@ -405,7 +405,7 @@ Parsed parse_arguments(int argc, const char* const* argv)
     for (auto* command : {trace, life, doctor})
         add_live_options(*command, o, raw);
     add_kind_options(*trace, o);
-    add_pairs_option(*life, o);
+    add_pairs_option(*life, o, "on this host");
     auto* top = app.add_subcommand(
         "top", "full screen: listeners and their queues, states, rates, remotes, processes");
     add_top_options(*top, o, raw);

@@ -17,7 +17,8 @@ constexpr std::uint64_t first_own_id = std::uint64_t{1} << 52;
 } // namespace
 
 Correlator::Correlator(Config config, Sink& sink)
-    : config_(std::move(config)), sink_(sink), table_(config_.capacity), next_own_id_(first_own_id)
+    : config_(std::move(config)), asks_for_process_(config_.filter.asks_for_process()), sink_(sink),
+      table_(config_.capacity), next_own_id_(first_own_id)
 {
 }
 
@@ -197,7 +198,7 @@ void Correlator::close(Connection& c, const ts_state& r)
     if (!connecting)
         pair_translated(c);
     life.peer = last_look_at_peer(c);
-    forget_client(c);
+    table_.withdraw(c);
     counts_.closes++;
     counts_.closes_by_end.at(static_cast<std::size_t>(life.end))++;
     emit(c, h.ts_ns, task, life);
@@ -265,6 +266,8 @@ Connection* Correlator::find(const ts_head& h)
         }
         return nullptr; // the address has been given to another socket
     }
+    if (!addresses_ && (h.id & address_bit) == 0)
+        return nullptr; // all have cookies
     Tuple tuple = tuple_of(h);
     Connection* c = table_.find(tuple);
     if (c == nullptr && old_of(h) == State::syn_sent) { // began without its port
@@ -285,6 +288,7 @@ Connection& Correlator::create(const ts_head& h)
 {
     note_netns(h.netns);
     Connection& c = table_.insert(h.id, tuple_of(h));
+    addresses_ = addresses_ || (h.id & address_bit) != 0;
     c.id = (h.id & address_bit) != 0 ? next_own_id_++ : h.id;
     c.family = h.family;
     return c;
@@ -424,7 +428,7 @@ bool Correlator::shows(const Connection& c, const Process& actor) const
     const auto matches = [&](const Process& p) {
         return p.known() && config_.filter.process_matches(p.pid, p.name());
     };
-    return !config_.filter.asks_for_process() || c.shown || matches(actor) || matches(c.owner);
+    return !asks_for_process_ || c.shown || matches(actor) || matches(c.owner);
 }
 
 /// Hardly ever is the namespace another than the last record's.

@@ -146,15 +146,4 @@ std::uint64_t rx_bytes(const ts_state& r)
     return less(r.bytes_received, (r.head.flags & TS_FIN_SEEN) != 0 ? 1 : 0);
 }
 
-ClosedBy first_fin(State from, State to)
-{
-    if (to == State::closing)
-        return ClosedBy::both;
-    if (to == State::fin_wait1 && (from == State::established || from == State::syn_recv))
-        return ClosedBy::local;
-    if (to == State::close_wait)
-        return ClosedBy::remote;
-    return ClosedBy::unknown;
-}
-
 } // namespace tcpsaga

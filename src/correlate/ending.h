@@ -30,6 +30,15 @@ std::uint64_t rx_bytes(const ts_state& r);
 
 /// Who sent the first FIN, judged by the change from `from` to `to`; unknown when this
 /// change does not tell.
-ClosedBy first_fin(State from, State to);
+inline ClosedBy first_fin(State from, State to)
+{
+    if (to == State::closing)
+        return ClosedBy::both;
+    if (to == State::fin_wait1 && (from == State::established || from == State::syn_recv))
+        return ClosedBy::local;
+    if (to == State::close_wait)
+        return ClosedBy::remote;
+    return ClosedBy::unknown;
+}
 
 } // namespace tcpsaga

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The two ends of a connection, when both are on this host. */
-#include <iterator>
-
 #include "parts.h"
 #include "tcpsaga/correlator.h"
 
@@ -23,25 +21,8 @@ bool alive(const Connection* c)
 /// A client's end, for a server in another namespace to find.
 void Correlator::remember_client(const Connection& c)
 {
-    if (is_loopback(c.tuple.remote.addr))
-        return;
-    // Those that were evicted from the table are still here.
-    if (clients_.size() > 2 * table_.size() + 1024)
-        std::erase_if(clients_, [&](const auto& entry) {
-            return table_.find(Tuple{entry.first.local, entry.first.remote, entry.second}) ==
-                   nullptr;
-        });
-    clients_.emplace(Tuple{c.tuple.local, c.tuple.remote, 0}, c.tuple.netns);
-}
-
-void Correlator::forget_client(const Connection& c)
-{
-    const auto [from, to] = clients_.equal_range(Tuple{c.tuple.local, c.tuple.remote, 0});
-    for (auto it = from; it != to; ++it)
-        if (it->second == c.tuple.netns) {
-            clients_.erase(it);
-            return;
-        }
+    if (!is_loopback(c.tuple.remote.addr))
+        table_.offer(c);
 }
 
 /// In another namespace only when no second connection could be meant: addresses may be used
@@ -52,10 +33,7 @@ Connection* Correlator::find_other_end(const Connection& server)
         return alive(here) && here != &server ? here : nullptr;
     if (is_loopback(server.tuple.remote.addr))
         return nullptr;
-    const auto [from, to] = clients_.equal_range(mirrored(server.tuple, 0));
-    if (from == to || std::next(from) != to)
-        return nullptr;
-    Connection* there = table_.find(mirrored(server.tuple, from->second));
+    Connection* there = table_.find_offered(mirrored(server.tuple, 0));
     return alive(there) ? there : nullptr;
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tcpsaga/record.h"
 
-#include <cstring>
-
 namespace tcpsaga {
+namespace {
 
-std::size_t record_size(std::uint8_t kind)
+constexpr std::size_t size_of(unsigned kind)
 {
     switch (kind) {
     case TS_STATE:
@@ -41,41 +40,18 @@ std::size_t record_size(std::uint8_t kind)
     }
 }
 
-const ts_head* decode(std::span<const std::byte> bytes)
-{
-    if (bytes.size() < sizeof(ts_head))
-        return nullptr;
-    const auto* h = reinterpret_cast<const ts_head*>(bytes.data()); // NOLINT: the wire format
-    const std::size_t size = record_size(h->kind);
-    if (size == 0 || bytes.size() < size)
-        return nullptr;
-    constexpr auto last = static_cast<std::uint8_t>(State::new_syn_recv);
-    if (h->old_state > last || h->new_state > last || (h->family != 4 && h->family != 6))
-        return nullptr;
-    return h;
-}
+} // namespace
 
-Tuple tuple_of(const ts_head& h)
-{
-    Tuple t;
-    std::memcpy(t.local.addr.bytes.data(), h.laddr, 16);
-    std::memcpy(t.remote.addr.bytes.data(), h.raddr, 16);
-    t.local.port = h.lport;
-    t.remote.port = h.rport;
-    t.netns = h.netns;
-    return t;
-}
+constexpr std::array<std::uint16_t, 256> record_sizes = [] {
+    std::array<std::uint16_t, 256> sizes{};
+    for (unsigned kind = 0; kind < sizes.size(); kind++)
+        sizes[kind] = static_cast<std::uint16_t>(size_of(kind));
+    return sizes;
+}();
 
-Process task_of(const ts_head& h)
+std::size_t record_size(std::uint8_t kind)
 {
-    Process p;
-    if ((h.flags & TS_BY_TASK) == 0)
-        return p;
-    p.pid = h.pid;
-    p.uid = h.uid;
-    std::memcpy(p.comm.data(), h.comm, sizeof(h.comm));
-    p.from = PidFrom::task;
-    return p;
+    return record_sizes[kind];
 }
 
 } // namespace tcpsaga

@@ -67,22 +67,6 @@ void SlotIndex::grow()
 
 ConnectionTable::ConnectionTable(std::size_t capacity) : capacity_(capacity) {}
 
-Connection* ConnectionTable::find(std::uint64_t kernel_id, std::uint32_t netns)
-{
-    const std::uint32_t slot = by_id_.find(hash_of(kernel_id, netns), [&](std::uint32_t s) {
-        const Entry& e = entry(s);
-        return e.kernel_id == kernel_id && e.tuple.netns == netns;
-    });
-    return slot == SlotIndex::none ? nullptr : &entry(slot);
-}
-
-Connection* ConnectionTable::find(const Tuple& tuple)
-{
-    const std::uint32_t slot =
-        by_tuple_.find(hash_of(tuple), [&](std::uint32_t s) { return entry(s).tuple == tuple; });
-    return slot == SlotIndex::none ? nullptr : &entry(slot);
-}
-
 Connection& ConnectionTable::insert(std::uint64_t kernel_id, const Tuple& tuple)
 {
     if (Connection* known = find(kernel_id, tuple.netns))
@@ -109,6 +93,7 @@ ConnectionTable::Entry& ConnectionTable::take_slot()
     Entry& e = entry(slot);
     static_cast<Connection&>(e) = {};
     e.slot = slot;
+    e.offered = false;
     return e;
 }
 
@@ -141,8 +126,38 @@ void ConnectionTable::retuple(Connection& c, const Tuple& tuple)
     auto& e = own(c);
     if (e.tuple == tuple && find(tuple) == &c)
         return;
+    withdraw(e);
     by_tuple_.erase(e.tuple_hash, e.slot);
     index_tuple(e, tuple);
+}
+
+void ConnectionTable::offer(const Connection& c)
+{
+    auto& e = own(c);
+    if (std::exchange(e.offered, true))
+        return;
+    e.ends_hash = spread(TupleHash::ends(e.tuple));
+    offered_.insert(e.ends_hash, e.slot);
+}
+
+void ConnectionTable::withdraw(Entry& e)
+{
+    if (std::exchange(e.offered, false))
+        offered_.erase(e.ends_hash, e.slot);
+}
+
+Connection* ConnectionTable::find_offered(const Tuple& ends)
+{
+    Entry* found = nullptr;
+    bool several = false;
+    offered_.for_each(spread(TupleHash::ends(ends)), [&](std::uint32_t slot) {
+        Entry& e = entry(slot);
+        if (e.tuple.local != ends.local || e.tuple.remote != ends.remote)
+            return;
+        several = found != nullptr;
+        found = &e;
+    });
+    return several ? nullptr : found;
 }
 
 /// Room for one more.
@@ -177,6 +192,7 @@ void ConnectionTable::find_stale()
 
 void ConnectionTable::forget(Entry& e)
 {
+    withdraw(e);
     by_tuple_.erase(e.tuple_hash, e.slot); // unless it belongs to a younger connection by now
     by_id_.erase(hash_of(e.kernel_id, e.tuple.netns), e.slot);
     e.touched = 0;

@@ -2,7 +2,6 @@
 // Since OpenSSL 3.0 the functions of one algorithm are called deprecated; by way of EVP a digest of
 // 20 bytes costs three times as much.
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -53,20 +52,37 @@ bool is_control(std::uint32_t c)
     return c0_or_c1 || line_end || direction;
 }
 
-std::string base64(const std::array<unsigned char, 20>& digest)
+/// 28 characters (RFC 4648).
+void write_base64(char* to, const std::array<std::uint8_t, 20>& digest)
 {
-    std::array<unsigned char, 29> text{};
-    EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(digest.size()));
-    return {text.begin(), text.end() - 1};
+    constexpr std::string_view alphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (std::size_t i = 0; i < digest.size(); i += 3) {
+        const std::uint32_t last = i + 2 < digest.size() ? digest[i + 2] : 0U; // NOLINT
+        const std::uint32_t bits = std::uint32_t{digest[i]} << 16 |            // NOLINT: below 20
+                                   std::uint32_t{digest[i + 1]} << 8 | last;   // NOLINT
+        for (unsigned shift = 24; shift > 0; *to++ = alphabet[bits >> shift & 0x3f])
+            shift -= 6;
+    }
+    to[-1] = '='; // 20 bytes are one short of 7 groups
 }
 
-std::array<unsigned char, SHA_DIGEST_LENGTH> sha1(const unsigned char* data, std::size_t size)
+/// Of at most 55 bytes, which are one block.
+std::array<std::uint8_t, 20> sha1(std::array<unsigned char, 64> block, std::size_t size)
 {
-    std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
+    block.at(size) = 0x80;
+    block[63] = static_cast<unsigned char>(size * 8 & 0xff); // bits
+    block[62] = static_cast<unsigned char>(size * 8 >> 8);
     SHA_CTX context;
     SHA1_Init(&context);
-    SHA1_Update(&context, data, size);
-    SHA1_Final(digest.data(), &context);
+    SHA1_Transform(&context, block.data());
+    std::array<std::uint8_t, 20> digest{};
+    std::size_t at = 0;
+    for (const SHA_LONG word : {context.h0, context.h1, context.h2, context.h3, context.h4}) {
+        const std::uint32_t big_endian = __builtin_bswap32(word);
+        std::memcpy(digest.data() + at, &big_endian, sizeof(big_endian));
+        at += sizeof(big_endian);
+    }
     return digest;
 }
 
@@ -133,49 +149,60 @@ std::string endpoint_text(const Endpoint& e)
     return e.addr.is_v4() ? to_string(e.addr) + ":" + port : "[" + to_string(e.addr) + "]:" + port;
 }
 
-std::string community_id(const Tuple& t)
+void write_community_id(char* to, const Tuple& t)
 {
-    Endpoint a = t.local;
-    Endpoint b = t.remote;
-    if (b < a)
+    const Endpoint* a = &t.local;
+    const Endpoint* b = &t.remote;
+    if (*b < *a)
         std::swap(a, b);
-    std::array<unsigned char, 40> message{}; // seed, two addresses, protocol, pad, two ports
-    unsigned char* to = message.data() + 2;
-    const bool v4 = a.addr.is_v4() && b.addr.is_v4();
-    for (const Endpoint* e : {&a, &b})
-        to = std::copy(e->addr.bytes.begin() + (v4 ? 12 : 0), e->addr.bytes.end(), to);
-    *to++ = 6; // TCP
-    *to++ = 0;
-    for (const Endpoint* e : {&a, &b}) {
-        *to++ = static_cast<unsigned char>(e->port >> 8);
-        *to++ = static_cast<unsigned char>(e->port & 0xff);
+    std::array<unsigned char, 64> message{}; // seed, two addresses, protocol, pad, two ports
+    unsigned char* at = message.data() + 2;
+    const bool v4 = a->addr.is_v4() && b->addr.is_v4();
+    for (const Endpoint* e : {a, b})
+        at = std::copy(e->addr.bytes.begin() + (v4 ? 12 : 0), e->addr.bytes.end(), at);
+    *at++ = 6; // TCP
+    *at++ = 0;
+    for (const Endpoint* e : {a, b}) {
+        *at++ = static_cast<unsigned char>(e->port >> 8);
+        *at++ = static_cast<unsigned char>(e->port & 0xff);
     }
-    return "1:" + base64(sha1(message.data(), static_cast<std::size_t>(to - message.data())));
+    to[0] = '1';
+    to[1] = ':';
+    write_base64(to + 2, sha1(message, static_cast<std::size_t>(at - message.data())));
 }
 
-void put_rfc3339(Room& room, std::int64_t utc_ns)
+std::string community_id(const Tuple& t)
+{
+    std::string text(community_id_size, ' ');
+    write_community_id(text.data(), t);
+    return text;
+}
+
+char* put_rfc3339(char* to, std::int64_t utc_ns)
 {
     // Most lines fall in the second of the line before.
+    constexpr std::size_t size = 20; // "2026-11-20T16:07:00."
     thread_local std::int64_t cached_second = -1;
-    thread_local std::array<char, 20> cached{};
+    thread_local std::array<char, size + 1> cached{};
     const std::int64_t second = utc_ns / 1'000'000'000;
     if (second != cached_second) {
         std::tm utc{};
         gmtime_r(&second, &utc);
-        std::strftime(cached.data(), cached.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+        std::strftime(cached.data(), cached.size(), "%Y-%m-%dT%H:%M:%S.", &utc);
         cached_second = second;
     }
-    room.put({cached.data(), 19});
-    room.put('.');
-    room.digits(static_cast<std::uint64_t>(utc_ns % 1'000'000'000), 9);
-    room.put('Z');
+    std::memcpy(to, cached.data(), size);
+    to += size;
+    to = put_digits(to, static_cast<std::uint32_t>(utc_ns % 1'000'000'000), 9);
+    *to++ = 'Z';
+    return to;
 }
 
 void append_rfc3339(fmt::memory_buffer& to, std::int64_t utc_ns)
 {
     constexpr std::size_t size = 30;
     Room room(to, size);
-    put_rfc3339(room, utc_ns);
+    room.go_to(put_rfc3339(room.at(), utc_ns));
 }
 
 bool wanted(const PresentOptions& o, const Event& e)

@@ -112,21 +112,14 @@ void Output::never_wait(std::size_t most)
 
 // ---- lines --------------------------------------------------------------------------
 
-void Output::line_done()
+/// The one that was made last: there is no room for it.
+void Output::drop_line()
 {
-    lines_++;
-    if (waiting() > most_) {
-        if (!std::exchange(dropping_, true))
-            add_news(
-                fmt::format("{} takes no more: {} bytes wait for it, further lines are dropped",
-                            name(), line_start_ - sent_));
-        buffer_.resize(line_start_);
-        lines_lost_++;
-        return;
-    }
-    line_start_ = buffer_.size();
-    if (waiting() >= flush_at_)
-        flush();
+    if (!std::exchange(dropping_, true))
+        add_news(fmt::format("{} takes no more: {} bytes wait for it, further lines are dropped",
+                             name(), line_start_ - sent_));
+    buffer_.resize(line_start_);
+    lines_lost_++;
 }
 
 void Output::flush()

@@ -38,27 +38,6 @@ char* write_v4(char* to, const std::uint8_t* octets)
 
 } // namespace
 
-bool Address::is_v4() const
-{
-    return std::memcmp(bytes.data(), v4_prefix.data(), v4_prefix.size()) == 0;
-}
-
-std::size_t TupleHash::operator()(const Tuple& t) const noexcept
-{
-    std::array<std::uint64_t, 5> words{};
-    std::memcpy(words.data(), t.local.addr.bytes.data(), 16);
-    std::memcpy(words.data() + 2, t.remote.addr.bytes.data(), 16);
-    words[4] = std::uint64_t{t.netns} << 32 | std::uint64_t{t.local.port} << 16 | t.remote.port;
-    // A multiplication carries bits upwards only, so the high half comes down after each.
-    constexpr std::uint64_t factor = 0x9e3779b97f4a7c15; // 2^64 / golden ratio
-    std::uint64_t h = 0;
-    for (const std::uint64_t w : words) {
-        h = (h ^ w) * factor;
-        h ^= h >> 32;
-    }
-    return h * factor;
-}
-
 bool Cidr::contains(const Address& a) const
 {
     for (std::size_t i = 0; i < 16; i++)

@@ -26,6 +26,19 @@ private:
     std::string folder_ = "/tmp/tcpsaga-doctor-XXXXXX";
 };
 
+/// For tests/unit/recordings, by the name of what was found first.
+void keep(const TempFile& recording, const std::vector<json>& findings)
+{
+    const char* const folder = std::getenv("TCPSAGA_TEST_KEEP");
+    if (folder == nullptr)
+        return;
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    const std::string name =
+        findings.empty() ? "healthy_" + test : findings[0]["finding"].get<std::string>();
+    std::filesystem::copy_file(recording.file(), std::string(folder) + "/" + name + ".tsr",
+                               std::filesystem::copy_options::overwrite_existing);
+}
+
 /// A running doctor of this network namespace.
 class Visit {
 public:
@@ -52,7 +65,7 @@ public:
                 }
         }
         expect_the_same_from_the_recording(code);
-        keep(findings);
+        keep(recording_, findings);
         return findings;
     }
 
@@ -62,19 +75,6 @@ private:
         Process again({tcpsaga_path(), "replay", recording_.file(), "doctor", "--json"});
         EXPECT_EQ(again.wait(), code);
         EXPECT_EQ(again.out(), saga_.process().out());
-    }
-
-    /// For tests/unit/recordings, by the name of what was found first.
-    void keep(const std::vector<json>& findings) const
-    {
-        const char* const folder = std::getenv("TCPSAGA_TEST_KEEP");
-        if (folder == nullptr)
-            return;
-        const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-        const std::string name =
-            findings.empty() ? "healthy_" + test : findings[0]["finding"].get<std::string>();
-        std::filesystem::copy_file(recording_.file(), std::string(folder) + "/" + name + ".tsr",
-                                   std::filesystem::copy_options::overwrite_existing);
     }
 
     TempFile recording_;
@@ -418,8 +418,9 @@ TEST_F(DoctorIsSilent, AboutAnIdleServer)
 {
     const Nginx server("127.0.0.1");
     wait_listening(server.port());
+    const TempFile recording;
     Process doctor({tcpsaga_path(), "doctor", "--netns", "self", "--attach", attach(), "--duration",
-                    "3"});
+                    "3", "--record", recording.file()});
     ASSERT_TRUE(doctor.wait_err([](const std::string& l) {
         return l.starts_with("tcpsaga: ready");
     }));
@@ -427,6 +428,7 @@ TEST_F(DoctorIsSilent, AboutAnIdleServer)
     EXPECT_EQ(doctor.wait(), 0);
     ASSERT_EQ(doctor.out().size(), 1U);
     EXPECT_TRUE(doctor.out()[0].starts_with("Nothing found in ")) << doctor.out()[0];
+    keep(recording, {});
 }
 
 /// Text is for people: what was found, why, and a line to copy.

@@ -186,6 +186,105 @@ TEST_F(Recordings, FilterAsTheKernelDoes)
               120U);
 }
 
+/// Two network namespaces that a cable connects stand for two hosts, each with its recorder.
+class TwoHosts {
+public:
+    TwoHosts()
+    {
+        web_ = keep_netns();
+        const std::string home =
+            "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(web_);
+        enter_new_netns();
+        db_ = keep_netns();
+        ip({"link", "add", "to_web", "type", "veth", "peer", "name", "to_db", "netns", home});
+        ip({"addr", "add", "10.11.12.2/24", "dev", "to_web"});
+        ip({"link", "set", "to_web", "up"});
+        at_web();
+        ip({"addr", "add", "10.11.12.1/24", "dev", "to_db"});
+        ip({"link", "set", "to_db", "up"});
+    }
+    ~TwoHosts()
+    {
+        at_web();
+        close(web_);
+        close(db_);
+    }
+    TwoHosts(const TwoHosts&) = delete;
+    TwoHosts& operator=(const TwoHosts&) = delete;
+    void at_web() const { join_netns(dup(web_)); }
+    void at_db() const { join_netns(dup(db_)); }
+
+private:
+    static void ip(std::vector<std::string> args)
+    {
+        args.insert(args.begin(), "ip");
+        const Ran r = run(args);
+        EXPECT_EQ(r.exit_code, 0) << r.err;
+    }
+    int web_ = -1;
+    int db_ = -1;
+};
+
+/// Records the present network namespace, and has a name of its own.
+std::unique_ptr<Process> recorder_named(const std::string& host, const std::string& file)
+{
+    auto p = std::make_unique<Process>(std::vector<std::string>{
+        "unshare", "--uts", "sh", "-c", "hostname " + host + " && exec \"$@\"", "sh",
+        tcpsaga_path(), "record", file, "--attach", attach(), "--netns", "self"});
+    EXPECT_TRUE(p->wait_err([](const auto& line) { return line.starts_with("tcpsaga: ready"); }));
+    return p;
+}
+
+TEST_F(Recordings, OfTwoHostsHaveBothEnds)
+{
+    constexpr int count = 40;
+    const TwoHosts hosts;
+    const auto at_web = recorder_named("web", file("web"));
+    hosts.at_db();
+    const auto at_db = recorder_named("db", file("db"));
+    const Server server("10.11.12.2");
+    const Server local("127.0.0.1");
+    EXPECT_EQ(storm(local, 3).exit_code, 0); // stays at db, where both ends are
+    hosts.at_web();
+    EXPECT_EQ(run({peer_path(), "storm", "10.11.12.2", std::to_string(server.port),
+                   std::to_string(count)})
+                  .exit_code,
+              0);
+    EXPECT_EQ(at_web->stop(), 0);
+    EXPECT_EQ(at_db->stop(), 0);
+
+    const Ran r = replay({file("web"), file("db"), "life", "--json"});
+    EXPECT_EQ(r.exit_code, 0) << r.err;
+    const auto closes = select(events_of(r), {{"event", "close"}});
+    std::map<std::uint64_t, std::uint64_t> servers; // by their clients
+    for (const json& e : select(closes, {{"host", "web"}})) {
+        EXPECT_EQ(e["peer"].value("host", ""), "db") << e;
+        EXPECT_EQ(e["peer"].value("pid", 0), server.process.pid()) << e;
+        servers[e["conn"]] = e["peer"]["conn"];
+    }
+    EXPECT_EQ(servers.size(), count);
+    for (const json& e : select(closes, {{"host", "db"}, {"laddr", "10.11.12.2"}})) {
+        EXPECT_EQ(e["peer"].value("host", ""), "web") << e;
+        EXPECT_EQ(servers[e["peer"]["conn"]], e["conn"]);
+    }
+    EXPECT_EQ(closes.size(), 2U * count + 6);
+    for (const json& e : select(closes, {{"laddr", "127.0.0.1"}}))
+        EXPECT_FALSE(e["peer"].contains("host")) << e;
+    EXPECT_NE(r.err.find("tcpsaga: 40 connections have both ends here\n"), std::string::npos);
+    double apart_ms = 1e9; // it is one machine's clock
+    const auto clock = r.err.find("the clock of db is ");
+    ASSERT_NE(clock, std::string::npos) << r.err;
+    std::sscanf(r.err.c_str() + clock, "the clock of db is %lf", &apart_ms);
+    EXPECT_LT(apart_ms, 10);
+
+    const Ran pairs = replay({file("db"), file("web"), "life", "--json", "--pairs"});
+    const auto told = select(events_of(pairs), {{"event", "close"}});
+    EXPECT_EQ(told.size(), count + 3U);
+    EXPECT_EQ(select(told, {{"host", "web"}}).size(), count);
+    for (const json& e : select(told, {{"host", "web"}}))
+        EXPECT_TRUE(e["peer"].contains("end")) << e;
+}
+
 TEST_F(Recordings, AreReplayedWithoutPrivileges)
 {
     const Server server("127.0.0.1");

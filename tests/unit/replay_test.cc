@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -21,7 +20,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -31,7 +29,7 @@ public:
     Live(const std::string& path, const Options& options, const Origin& origin = a_plain_origin())
         : origin_(origin), out_(std::move(*Output::open(path + ".out"))),
           tape_(begun(path, origin_)),
-          presenter_(make_presenter(options, origin_, *out_, true, 0, &whereabouts_)),
+          presenter_(make_presenter(options, origin_, *out_, &whereabouts_)),
           player_(origin_, *presenter_, *out_, options.count, look_ups(), &whereabouts_)
     {
     }
@@ -145,38 +143,6 @@ void a_day(Live& live)
                    {{init_netns, {{"Tcp.ActiveOpens", 26}}}}});
 }
 
-struct Replayed {
-    int exit_code;
-    std::string out, err;
-};
-
-Replayed replay(Options options, const std::vector<std::string>& files, const TempDir& dir)
-{
-    options.command = Command::replay;
-    options.files = files;
-    options.output = dir.file("again");
-    std::remove(options.output.c_str());
-    ::testing::internal::CaptureStderr();
-    const int code = run_replay(options);
-    return {code, read_file(options.output), ::testing::internal::GetCapturedStderr()};
-}
-
-Options as(Command view, bool in_json)
-{
-    Options o;
-    o.view = view;
-    o.json = in_json;
-    return o;
-}
-
-std::vector<json> events_of(const std::string& text)
-{
-    std::vector<json> events;
-    for (const std::string& line : lines_of(text))
-        events.push_back(json::parse(line));
-    return events;
-}
-
 std::string change(std::string bytes, std::size_t at)
 {
     bytes.at(at) = static_cast<char>(bytes.at(at) ^ 1);
@@ -269,37 +235,6 @@ TEST(replay, finds_what_was_too_short_for_the_recorder)
     trace.kinds = {"stuck"};
     EXPECT_THAT(replay(trace, {dir.file("r")}, dir).out, Not(HasSubstr(R"("event":"stuck")")));
 }
-
-// Scenarios that were run for real (tests/live/doctor_test.cc, TCPSAGA_TEST_KEEP) are judged again.
-class kept : public ::testing::TestWithParam<std::string> {};
-
-TEST_P(kept, is_judged_as_it_was)
-{
-    const TempDir dir;
-    const Replayed r = replay(as(Command::doctor, true),
-                              {std::string(TCPSAGA_RECORDINGS) + "/" + GetParam() + ".tsr"}, dir);
-    const auto findings = events_of(r.out);
-    if (GetParam().starts_with("healthy")) {
-        EXPECT_THAT(r.out, IsEmpty());
-        EXPECT_EQ(r.exit_code, 0) << r.err;
-        return;
-    }
-    ASSERT_FALSE(findings.empty()) << r.err;
-    EXPECT_EQ(findings[0]["finding"], GetParam());
-    EXPECT_EQ(r.exit_code, found_code);
-}
-
-std::vector<std::string> all_kept()
-{
-    std::vector<std::string> names;
-    for (const auto& file : std::filesystem::directory_iterator(TCPSAGA_RECORDINGS))
-        names.push_back(file.path().stem());
-    std::ranges::sort(names);
-    return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(recordings, kept, ::testing::ValuesIn(all_kept()),
-                         [](const auto& i) { return i.param; });
 
 /// What is asked of a recording of everything is what would have been told had it been asked then.
 TEST(replay, filters_as_the_kernel_side_does)

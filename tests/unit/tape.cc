@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tape.h"
 
+#include <gtest/gtest.h>
+
+#include <cstdio>
 #include <stdexcept>
 
+#include "cli/replay.h"
 #include "recording/json.h"
 
 namespace tcpsaga::testing {
@@ -145,6 +149,33 @@ std::string text_of(const Input& i)
     if (const auto* r = std::get_if<input::Record>(&i))
         return {reinterpret_cast<const char*>(r->bytes.data()), r->bytes.size()};
     return to_json_text(i);
+}
+
+Replayed replay(Options options, const std::vector<std::string>& files, const TempDir& dir)
+{
+    options.command = Command::replay;
+    options.files = files;
+    options.output = dir.file("again");
+    std::remove(options.output.c_str());
+    ::testing::internal::CaptureStderr();
+    const int code = run_replay(options);
+    return {code, read_file(options.output), ::testing::internal::GetCapturedStderr()};
+}
+
+Options as(Command view, bool in_json)
+{
+    Options o;
+    o.view = view;
+    o.json = in_json;
+    return o;
+}
+
+std::vector<nlohmann::json> events_of(const std::string& text)
+{
+    std::vector<nlohmann::json> events;
+    for (const std::string& line : lines_of(text))
+        events.push_back(nlohmann::json::parse(line));
+    return events;
 }
 
 } // namespace tcpsaga::testing

@@ -5,7 +5,11 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "cli/options.h"
 #include "lives.h"
+#include "rendering.h"
 #include "tcpsaga/recording.h"
 
 namespace tcpsaga::testing {
@@ -35,5 +39,15 @@ std::vector<Input> every_input();
 
 /// All of it, as text to compare.
 std::string text_of(const Input& i);
+
+struct Replayed {
+    int exit_code;
+    std::string out, err;
+};
+/// tcpsaga replay, into a file in `dir`.
+Replayed replay(Options options, const std::vector<std::string>& files, const TempDir& dir);
+Options as(Command view, bool in_json);
+/// Lines of JSON, parsed.
+std::vector<nlohmann::json> events_of(const std::string& text);
 
 } // namespace tcpsaga::testing
