@@ -204,7 +204,7 @@ bool RecordingReader::Impl::unpack(const BlockHead& h, std::uint64_t from)
     return sound;
 }
 
-/// The next block is unpacked while this one is read: that is a fifth of a replay's work.
+/// The next block is unpacked while this one is read: that is a seventh of a replay's work.
 void RecordingReader::Impl::look_ahead()
 {
     const auto next = head_at(at);
