@@ -25,7 +25,7 @@ public:
     PaddedName() = default;
     explicit PaddedName(std::string_view name) : size(std::min(name.size(), most))
     {
-        std::memcpy(text.data(), name.data(), size);
+        std::copy_n(name.begin(), size, text.begin());
     }
 
     std::array<char, most> text{};
@@ -37,8 +37,7 @@ public:
 
 inline char* put(char* to, std::string_view text)
 {
-    std::memcpy(to, text.data(), text.size());
-    return to + text.size();
+    return std::copy(text.begin(), text.end(), to);
 }
 /// A literal: its size is known to the compiler.
 template <std::size_t N>
