@@ -16,7 +16,7 @@
 
 #include "describe.h"
 #include "exporter.h"
-#include "tcpsaga/output.h"
+#include "open_output.h"
 
 namespace tcpsaga {
 namespace {
@@ -162,7 +162,8 @@ void add_output_options(CLI::App& app, Options& o, const std::string& reopened =
     app.add_flag("--json", o.json, "one JSON object a line");
     app.add_option("-o", o.output,
                    "write to a file (mode 0600" + reopened +
-                       "), or to a stream socket: unix:PATH, tcp:HOST:PORT")
+                       "), to a stream socket: unix:PATH, tcp:HOST:PORT, or to NATS JetStream: "
+                       "nats://HOST[,HOST]/STREAM (see docs/fleet.md)")
         ->type_name("WHERE");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(CLI::PositiveNumber)
@@ -383,8 +384,14 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
-    if (auto status = Output::check(o.output); !status)
+    if (auto status = check_output_name(o.output); !status)
         return status;
+    if (fleet::is_place(o.output)) {
+        if (o.command == Command::replay || o.command == Command::sockets)
+            return Error{"only a live command writes to", "'" + o.output + "'", 0,
+                         "want trace, life or doctor"};
+        o.json = true;
+    }
     if (!o.metrics.empty()) {
         const auto address = metrics_address(o.metrics);
         if (!address)
