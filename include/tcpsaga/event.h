@@ -114,6 +114,11 @@ enum class End : std::uint8_t {
     process_exit,
     never_accepted,
 };
+/// Where an end is that is not on this host.
+struct OtherHost {
+    std::uint32_t number;  ///< HostConn::host
+    std::string_view name; ///< outlives the event
+};
 struct Close {
     std::uint64_t tx_bytes, rx_bytes; ///< payload: acknowledged by, received from the peer
     Micros duration_us, established_us, handshake_us, accept_wait_us, srtt_us;
@@ -121,6 +126,7 @@ struct Close {
     End end;
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
     std::optional<Peer> peer{};
+    std::optional<OtherHost> peer_host{}; ///< the peer's; nullopt: this one
     const Close* other = nullptr; ///< the peer's life, told with this one (make_pairs())
 };
 /// It has been in CLOSE_WAIT or FIN_WAIT2 for long: who should close it does not.

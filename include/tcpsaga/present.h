@@ -37,11 +37,19 @@ std::unique_ptr<Sink> make_trace(Output& out, PresentOptions options);
 /// One line of text per finished connection, tcplife's columns first.
 std::unique_ptr<Sink> make_life(Output& out, PresentOptions options);
 
-/// Passes on one `close` for the two ends of a connection that are both on this host: the client's,
-/// with the server's in `other`, once both are over. What waits for its other end at the end, or
-/// for too many others, is passed on alone. `count`: as --count.
-std::unique_ptr<Sink> make_pairs(std::unique_ptr<Sink> next, const Output& out,
-                                 std::optional<std::uint64_t> count);
+/// Where the ends that wait for their other ends are; streams of several hosts share one.
+class PairDesk;
+/// `out` outlives it; `count`: as --count.
+std::shared_ptr<PairDesk> make_pair_desk(const Output& out, std::optional<std::uint64_t> count);
+struct PairsHost {
+    std::uint32_t number = 0; ///< as in HostConn
+    std::int64_t utc_offset_ns = 0;
+};
+/// Passes on one `close` for the two ends of a connection that are both told of: the client's, with
+/// the server's in `other`, once both are over. What waits for its other end at the end, or for too
+/// many others, is passed on alone. `next` of all that share a desk live until the last has ended.
+std::unique_ptr<Sink> make_pairs(std::unique_ptr<Sink> next, std::shared_ptr<PairDesk> desk,
+                                 const PairsHost& host = {});
 
 /// Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(fmt::memory_buffer& to, std::string_view text);

@@ -24,6 +24,14 @@ public:
                 return places_[at].slot;
         return none;
     }
+    /// Every slot with this hash.
+    template <class Visit>
+    void for_each(std::uint32_t hash, const Visit& visit) const
+    {
+        for (std::uint32_t at = hash & mask(); places_[at].slot != none; at = (at + 1) & mask())
+            if (places_[at].hash == hash)
+                visit(places_[at].slot);
+    }
     void insert(std::uint32_t hash, std::uint32_t slot);
     /// Puts another slot in this one's place.
     void replace(std::uint32_t hash, std::uint32_t slot, std::uint32_t by);

@@ -111,7 +111,7 @@ std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Outp
 {
     if (o.command == Command::record)
         return std::make_unique<Nobody>();
-    auto presenter = make_presenter(o, origin, out, true, 0, &whereabouts);
+    auto presenter = make_presenter(o, origin, out, &whereabouts);
     if (out.carrier() != nullptr)
         return std::make_unique<Announcer>(std::move(presenter), *out.carrier(), origin);
     return presenter;

@@ -45,13 +45,13 @@ std::map<std::uint32_t, ProcCounters> asked_for(std::map<std::uint32_t, ProcCoun
 
 } // namespace
 
-std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out, bool header,
-                                     std::size_t host_column, const Whereabouts* whereabouts)
+std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out,
+                                     const Whereabouts* whereabouts, const Company& company)
 {
     auto options = present_options(o, from, out);
     options.whereabouts = whereabouts;
-    options.header = header;
-    options.host_column = host_column;
+    options.header = company.header;
+    options.host_column = company.host_column;
     if (o.view == Command::doctor)
         return std::make_unique<Doctor>(out, options, o.json, from);
     if (o.view == Command::report)
@@ -61,7 +61,11 @@ std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Outpu
     auto presenter = o.json                    ? make_json(out, options)
                      : o.view == Command::life ? make_life(out, options)
                                                : make_trace(out, options);
-    return o.pairs ? make_pairs(std::move(presenter), out, o.count) : std::move(presenter);
+    if (!o.pairs)
+        return presenter;
+    return make_pairs(std::move(presenter),
+                      company.desk ? company.desk : make_pair_desk(out, o.count),
+                      {company.host, from.utc_offset_ns});
 }
 
 void HomeFinder::find(const Process& p, std::uint64_t ts_ns)

@@ -13,11 +13,18 @@
 
 namespace tcpsaga {
 
-/// Prints what comes from there, as the options want it. Text of several hosts has a column for
-/// their names (its width; 0: none) and one header.
+/// What is printed together with other hosts' streams.
+struct Company {
+    bool header = true;               ///< this one prints the header of all
+    std::size_t host_column = 0;      ///< width of the column for their names; 0: none
+    std::uint32_t host = 0;           ///< HostConn::host
+    std::shared_ptr<PairDesk> desk{}; ///< --pairs: what they share; null: `out` gets one
+};
+
+/// Prints what comes from there, as the options want it.
 std::unique_ptr<Sink> make_presenter(const Options& o, const Origin& from, Output& out,
-                                     bool header = true, std::size_t host_column = 0,
-                                     const Whereabouts* whereabouts = nullptr);
+                                     const Whereabouts* whereabouts = nullptr,
+                                     const Company& company = {});
 
 /// Stops passing events on once so many lines are out.
 class Limit : public Sink {

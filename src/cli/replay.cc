@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <limits>
 #include <ranges>
 
 #include "doctor.h"
+#include "hosts.h"
 #include "open_output.h"
 #include "player.h"
-#include "progress.h"
+#include "projector.h"
 #include "report.h"
 #include "say.h"
 #include "summary_text.h"
@@ -33,14 +33,16 @@ Origin asked_of(Origin from, const Filter& now)
 /// One recording, played from its beginning.
 class Reel {
 public:
+    /// `hosts`: what is known of it and others together; null: it is the only one.
     Reel(std::string path, std::unique_ptr<RecordingReader> reader, const Options& o, Output& out,
-         bool header, std::size_t host_column)
+         const Company& company, Hosts* hosts)
         : path_(std::move(path)), reader_(std::move(reader)),
           origin_(asked_of(reader_->origin(), o.filter)),
-          presenter_(make_presenter(o, origin_, out, header, host_column, &whereabouts_)),
-          player_(origin_, *presenter_, out, o.count, {}, &whereabouts_), json_(o.json),
-          looks_again_((o.view == Command::doctor || o.view == Command::report) &&
-                       origin_.command != "doctor")
+          presenter_(make_presenter(o, origin_, out, &whereabouts_, company)),
+          peers_(hosts == nullptr ? nullptr : hosts->with_peers(*presenter_, company.host)),
+          player_(origin_, peers_ ? *peers_ : *presenter_, out, o.count, {}, &whereabouts_),
+          json_(o.json), looks_again_((o.view == Command::doctor || o.view == Command::report) &&
+                                      origin_.command != "doctor")
     {
     }
     ~Reel() = default;
@@ -117,6 +119,7 @@ private:
     Origin origin_;
     Whereabouts whereabouts_;
     std::unique_ptr<Sink> presenter_;
+    std::unique_ptr<Sink> peers_; ///< before it
     Player player_;
     bool json_;
     bool looks_again_;
@@ -127,71 +130,23 @@ private:
 
 using Reels = std::vector<std::unique_ptr<Reel>>;
 
-/// How much of the files is read, now and then.
-class Meter {
-public:
-    Meter(const Reels& reels, bool quiet) : reels_(reels), progress_(quiet) {}
-    void turn()
-    {
-        constexpr unsigned inputs = 1 << 16;
-        if (++turns_ % inputs != 0 || !progress_.on())
-            return;
-        std::uint64_t read = 0;
-        std::uint64_t all = 0;
-        for (const auto& reel : reels_) {
-            read += reel->reader().position();
-            all += reel->reader().size();
-        }
-        progress_.show(fmt::format("{} of {} MB", read >> 20U, all >> 20U));
-    }
-    void clear() { progress_.clear(); }
-
-private:
-    const Reels& reels_;
-    Progress progress_;
-    unsigned turns_ = 0;
-};
-
-/// All of them, whichever is the earliest next.
-void play(const Reels& reels, const Output& out, Meter& meter)
+/// Ready to be played, in the order of their names on the command line.
+Reels thread(std::vector<Recording> recordings, const Options& options, Output& out, Hosts* hosts)
 {
-    std::vector<Reel*> left;
-    for (const auto& reel : reels)
-        if (reel->advance())
-            left.push_back(reel.get());
-    while (!left.empty() && out.health() == Output::Health::good) {
-        const auto first = std::ranges::min_element(left, {}, &Reel::wall);
-        Reel& reel = **first;
-        const std::int64_t until =
-            left.size() == 1
-                ? std::numeric_limits<std::int64_t>::max()
-                : (*std::ranges::min_element(left, {}, [&](const Reel* r) {
-                      return r == &reel ? std::numeric_limits<std::int64_t>::max() : r->wall();
-                  }))->wall();
-        bool more = true;
-        while (more && reel.wall() <= until && out.health() == Output::Health::good) {
-            reel.play();
-            meter.turn();
-            more = !reel.done() && reel.advance();
-        }
-        if (!more)
-            left.erase(first);
+    Company company;
+    if (hosts != nullptr) {
+        company.desk = make_pair_desk(out, options.count);
+        for (const Recording& r : recordings)
+            company.host_column = std::max(company.host_column, r.reader->origin().host.size());
     }
-}
-
-/// Those that can be opened; an error is said.
-std::vector<std::pair<std::string, std::unique_ptr<RecordingReader>>>
-open_all(const std::vector<std::string>& paths)
-{
-    std::vector<std::pair<std::string, std::unique_ptr<RecordingReader>>> open;
-    for (const std::string& path : paths) {
-        auto reader = RecordingReader::open(path);
-        if (reader)
-            open.emplace_back(path, std::move(*reader));
-        else
-            fail(reader.error());
+    Reels reels;
+    for (Recording& r : recordings) {
+        reels.push_back(std::make_unique<Reel>(std::move(r.path), std::move(r.reader), options, out,
+                                               company, hosts));
+        company.header = false;
+        company.host++;
     }
-    return open;
+    return reels;
 }
 
 } // namespace
@@ -203,22 +158,18 @@ int run_replay(const Options& options)
         fail(status.error());
         return 2;
     }
-    auto readers = open_all(options.files);
-    bool sound = readers.size() == options.files.size();
-    if (readers.empty())
+    auto recordings = open_all(options.files);
+    bool sound = recordings.size() == options.files.size();
+    if (recordings.empty())
         return 1;
     auto out = open_output(options.output);
     if (!out)
         return fail(out.error());
-    std::size_t host_column = 0;
-    if (readers.size() > 1)
-        for (const auto& [path, reader] : readers)
-            host_column = std::max(host_column, reader->origin().host.size());
-    Reels reels;
-    for (auto& [path, reader] : readers)
-        reels.push_back(std::make_unique<Reel>(path, std::move(reader), options, **out,
-                                               reels.empty(), host_column));
-    Meter meter(reels, (*out)->is_terminal());
+    Meter meter((*out)->is_terminal());
+    std::unique_ptr<Hosts> hosts;
+    if (recordings.size() > 1)
+        hosts = std::make_unique<Hosts>(recordings, options.filter, **out, meter);
+    Reels reels = thread(std::move(recordings), options, **out, hosts.get());
     play(reels, **out, meter);
     for (const auto& reel : reels)
         reel->end();
@@ -234,6 +185,8 @@ int run_replay(const Options& options)
         return 0;
     for (const auto& reel : reels)
         sound = reel->tell_end() && sound;
+    if (hosts)
+        hosts->tell();
     if ((*out)->health() == Output::Health::failed)
         return fail((*out)->error());
     if (!sound)

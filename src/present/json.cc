@@ -160,18 +160,22 @@ struct Keys {
         name("end", name_of(e.end));
         name("why", e.why);
         if (e.peer)
-            peer(*e.peer, e.other);
+            peer(*e.peer, e);
     }
-    void peer(const Peer& p, const event::Close* other) const
+    void peer(const Peer& p, const event::Close& life) const
     {
         room.put(R"(,"peer":{"conn":)");
         room.number(p.conn);
+        if (life.peer_host) {
+            begin(room, "host");
+            put_string(room, life.peer_host->name);
+        }
         if (p.process.known()) {
             number("pid", std::uint64_t{p.process.pid});
             begin(room, "comm");
             put_string(room, p.process.name());
         }
-        if (other != nullptr) {
+        if (const event::Close* other = life.other; other != nullptr) {
             number("netns", std::uint64_t{p.netns});
             number("accept_wait_us", other->accept_wait_us);
             number("retransmits", other->retransmits);
@@ -458,7 +462,8 @@ private:
         constexpr std::size_t most = 4096; // names of the kernel's functions have up to 512 bytes
         const std::string_view actor = e.actor.known() ? text_of(e.actor) : std::string_view();
         const std::string_view netns = netns_of(e);
-        Room room(out_.buffer(), most + host_.size() + actor.size() + netns.size());
+        Room room(out_.buffer(),
+                  most + host_.size() + actor.size() + netns.size() + other_host_size(e));
         room.put(R"({"v":1,"ts":")");
         put_rfc3339(room, static_cast<std::int64_t>(e.ts_ns) + options_.utc_offset_ns);
         room.put(R"(","event":")");
@@ -470,6 +475,14 @@ private:
         room.put(netns);
         room.put(actor);
         std::visit(Keys{room}, e.what);
+    }
+
+    /// Of its name in the line, at most.
+    static std::size_t other_host_size(const Event& e)
+    {
+        constexpr std::size_t escaped = 6; // a byte as \u0000
+        const auto* life = std::get_if<event::Close>(&e.what);
+        return life != nullptr && life->peer_host ? life->peer_host->name.size() * escaped : 0;
     }
 
     void connection(Room& room, const Connection& c, const event::Payload& what)

@@ -346,12 +346,16 @@ private:
     }
 
     /// "-> 385/python3 (process_exit)": who was at the other end, and how that ended when
-    /// otherwise.
+    /// otherwise; "-> db: 385/python3" on another host.
     void server(const event::Close& life)
     {
         const Process& p = life.peer->process;
-        append(buffer(), p.known() ? fmt::format(" -> {}/{}", p.pid, visible(p.name())) : " -> -");
-        append(buffer(), container_of(p));
+        append(buffer(), " -> ");
+        if (life.peer_host)
+            append(buffer(), visible(life.peer_host->name) + ": ");
+        append(buffer(), p.known() ? fmt::format("{}/{}", p.pid, visible(p.name())) : "-");
+        if (!life.peer_host)
+            append(buffer(), container_of(p));
         if (life.other->end != life.end)
             append(buffer(), fmt::format(" ({})", name_of(life.other->end)));
     }

@@ -15,19 +15,19 @@ using ::testing::HasSubstr;
 
 std::unique_ptr<Sink> life_in_pairs(Output& out, PresentOptions o)
 {
-    return make_pairs(make_life(out, std::move(o)), out, {});
+    return make_pairs(make_life(out, std::move(o)), make_pair_desk(out, {}));
 }
 
 std::unique_ptr<Sink> json_in_pairs(Output& out, PresentOptions o)
 {
     o.kinds = {"close"};
-    return make_pairs(make_json(out, std::move(o)), out, {});
+    return make_pairs(make_json(out, std::move(o)), make_pair_desk(out, {}));
 }
 
 std::unique_ptr<Sink> two_lines_at_most(Output& out, PresentOptions o)
 {
     o.header = false;
-    return make_pairs(make_life(out, std::move(o)), out, 2);
+    return make_pairs(make_life(out, std::move(o)), make_pair_desk(out, 2));
 }
 
 struct Ends {
