@@ -15,6 +15,7 @@
 #include "hosts.h"
 #include "notify.h"
 #include "open_output.h"
+#include "report.h"
 #endif
 
 namespace tcpsaga {
@@ -48,6 +49,8 @@ fleet::Reading reading_of(const Options& o)
     fleet::Reading r;
     const bool whole = o.view == Command::doctor || o.view == Command::report;
     r.group = whole ? "" : o.fleet.group.empty() ? name_of(o.view) : o.fleet.group;
+    constexpr double more_s = 10; // than one end waits for the other
+    r.ack_wait = std::chrono::seconds(static_cast<int>(o.fleet.wait_s + more_s));
     r.until_now = o.once || (whole && !o.duration_s);
     if (o.fleet.since_s)
         r.since_ns = now_ns(CLOCK_REALTIME) - static_cast<std::int64_t>(*o.fleet.since_s * 1e9);
@@ -175,6 +178,10 @@ int run_fleet(const Options& options)
         return fail(place.error());
     if (options.fleet.init)
         return make(options, *place);
+    if (const auto status = check_output(options); !status) {
+        fail(status.error());
+        return 2;
+    }
     catch_signals();
     auto out = open_output(options.output);
     if (!out)

@@ -271,7 +271,7 @@ void FleetView::diagnose_all()
         const HostCase& c = *h->of_doctor;
         found_ = found_ || !c.findings.empty();
         if (!o_.json) {
-            append(out_.buffer(), visible(c.host) + ": ");
+            out_.buffer().append(visible(c.host) + ": ");
             print_findings_text(out_, options, c.findings, c.evidence_sink.evidence());
         } else {
             print_findings_json(out_, options, c.findings, c.evidence_sink.evidence());

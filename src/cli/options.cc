@@ -354,8 +354,10 @@ void add_stream_options(CLI::App& app, Options& o)
 /// Options may come before or behind the name of the view.
 void add_fleet_options(CLI::App& app, Options& o, Raw& raw)
 {
-    app.add_option("PLACE", o.fleet.place, "nats://HOST[,HOST]/STREAM: see docs/fleet.md")
-        ->required();
+    const auto place = [&o](CLI::App& to) {
+        to.add_option("PLACE", o.fleet.place, "nats://HOST[,HOST]/STREAM: see docs/fleet.md");
+    };
+    place(app);
     add_filter_options(app, o, raw);
     for (const char* of_one_host : {"--cgroup", "--netns"})
         app.remove_option(app.get_option(of_one_host));
@@ -383,6 +385,8 @@ void add_fleet_options(CLI::App& app, Options& o, Raw& raw)
     app.add_subcommand("report", "a page with plots, a tab for each host")->fallthrough();
     auto* init = app.add_subcommand("init", "make the stream, or change it")->fallthrough();
     add_stream_options(*init, o);
+    for (CLI::App* view : app.get_subcommands([](CLI::App*) { return true; }))
+        place(*view); // before or behind it
     app.require_subcommand(0, 1);
 }
 
@@ -412,8 +416,8 @@ Status understand_filter(Options& o, const Raw& raw)
 
 Status check_fleet(const Options& o)
 {
-    if (!fleet::is_place(o.fleet.place))
-        return Error{"bad place", "'" + o.fleet.place + "'", 0, "want nats://HOST[,HOST]/STREAM"};
+    if (o.fleet.place.empty())
+        return Error{"no place", "to read from", 0, "want nats://HOST[,HOST]/STREAM"};
     if (const auto place = fleet::parse_place(o.fleet.place); !place)
         return place.error();
     const bool plain = std::ranges::all_of(o.fleet.group, [](unsigned char c) {

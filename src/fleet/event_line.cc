@@ -284,9 +284,7 @@ event::Close close_of(const json& j, std::string_view why)
                    number_if<std::uint64_t>(j, "srtt_us"),
                    number<std::uint32_t>(j, "retransmits"),
                    name(j, "end", event::End::never_accepted),
-                   why,
-                   {},
-                   nullptr};
+                   why};
     if (const json* peer = find(j, "peer"); peer != nullptr && peer->is_object()) {
         Peer p;
         p.conn = number(*peer, "conn");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
@@ -22,7 +23,6 @@ using namespace std::chrono_literals;
 constexpr int batch = 64;
 constexpr std::int64_t fetch_ms = 500;
 constexpr std::size_t most_queued = 256; // messages; those that read wait then
-constexpr auto ack_wait = 30s;           // longer than an end waits for its other end
 constexpr std::int64_t most_unacknowledged = 8192;
 constexpr auto renew_each = 1500ms;
 
@@ -99,8 +99,7 @@ public:
             done.swap(done_);
         }
         for (auto& [message, of] : done) {
-            if (!reading_.group.empty())
-                natsMsg_Ack(message.get(), nullptr);
+            answer(message.get(), "+ACK");
             of->out--;
         }
     }
@@ -177,7 +176,7 @@ private:
         if (reading_.group.empty()) {
             config.InactiveThreshold = std::chrono::nanoseconds(60s).count();
         } else {
-            config.AckWait = std::chrono::nanoseconds(ack_wait).count();
+            config.AckWait = std::chrono::nanoseconds(reading_.ack_wait).count();
             config.MaxAckPending = most_unacknowledged;
         }
         jsConsumerInfo* got = nullptr;
@@ -404,12 +403,18 @@ private:
                              share.empty() ? "" : ": ", share);
     }
 
+    /// As natsMsg_Ack() would, which wants the subscription to be there still.
+    void answer(natsMsg* message, const char* what)
+    {
+        if (!reading_.group.empty() && natsMsg_GetReply(message) != nullptr)
+            natsConnection_PublishString(connection_.get(), natsMsg_GetReply(message), what);
+    }
+
     /// What came and was not looked at: somebody else gets it at once.
     void give_away()
     {
         for (const auto& d : queue_) {
-            if (!reading_.group.empty())
-                natsMsg_Nak(d->message.get(), nullptr);
+            answer(d->message.get(), "-NAK");
             d->intake = nullptr;
         }
         queue_.clear();
