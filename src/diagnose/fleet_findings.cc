@@ -68,7 +68,8 @@ void name_cause(Finding& f, const HostCase& server, const Finding& cause)
 {
     f.because = cause.kind;
     f.sure = cause.sure;
-    f.cause = fmt::format("on {}: {}; {}", server.host, cause.what, cause.cause);
+    f.cause = fmt::format("on {}: {}; {}: {}", server.host, cause.what, rules::who(cause.process),
+                          cause.cause);
     f.counts.emplace_back("there", cause.n);
 }
 

@@ -205,7 +205,7 @@ private:
                 read_partition(p);
         } else {
             auto lessee =
-                Lessee::open(place_, js_.get(), reading_.group, lease, replicas_of_stream());
+                Lessee::open(place_, connection_.get(), reading_.group, lease, replicas_of_stream());
             if (!lessee) {
                 pthread_sigmask(SIG_SETMASK, &before, nullptr);
                 return lessee.error();
@@ -328,7 +328,7 @@ private:
                 for (const unsigned p : moves.give)
                     begin_to_give(p);
                 for (const unsigned p : moves.take)
-                    if (lessee_->take(p))
+                    if (!stopping_ && lessee_->take(p))
                         read_partition(p);
                 tell_share();
             }

@@ -11,6 +11,9 @@
 namespace tcpsaga::fleet {
 namespace {
 
+/// Longer than an answer takes; what is not answered is asked again, if there is time.
+constexpr std::int64_t answer_ms = 1000;
+
 /// Not where the group is used, but who uses it: unique among all.
 std::string make_name()
 {
@@ -20,14 +23,22 @@ std::string make_name()
 
 } // namespace
 
-Lessee::Lessee(Nats<kvStore> store, std::string group, std::chrono::seconds lease)
-    : store_(std::move(store)), group_(std::move(group)), me_(make_name()), lease_(lease)
+Lessee::Lessee(Nats<jsCtx> js, Nats<kvStore> store, std::string group, std::chrono::seconds lease)
+    : js_(std::move(js)), store_(std::move(store)), group_(std::move(group)), me_(make_name()), lease_(lease)
 {
 }
 
-Result<std::unique_ptr<Lessee>> Lessee::open(const Place& place, jsCtx* js, std::string group,
-                                             std::chrono::seconds lease, int replicas)
+Result<std::unique_ptr<Lessee>> Lessee::open(const Place& place, natsConnection* connection,
+                                             std::string group, std::chrono::seconds lease,
+                                             int replicas)
 {
+    jsOptions options;
+    jsOptions_Init(&options);
+    options.Wait = answer_ms;
+    auto context = jetstream(connection, &options);
+    if (!context)
+        return context.error();
+    jsCtx* const js = context->get();
     const std::string bucket = "tcpsaga_" + place.stream;
     kvStore* made = nullptr;
     natsStatus s = js_KeyValue(&made, js, bucket.c_str());
@@ -45,7 +56,8 @@ Result<std::unique_ptr<Lessee>> Lessee::open(const Place& place, jsCtx* js, std:
     }
     if (s != NATS_OK)
         return nats_error("cannot share the partitions of", place, s);
-    return std::unique_ptr<Lessee>(new Lessee(Nats<kvStore>(made), std::move(group), lease));
+    return std::unique_ptr<Lessee>(new Lessee(
+        std::move(*context), Nats<kvStore>(made), std::move(group), lease));
 }
 
 std::string Lessee::lease_key(unsigned partition) const
@@ -56,11 +68,16 @@ std::string Lessee::lease_key(unsigned partition) const
 std::set<unsigned> Lessee::renew()
 {
     std::set<unsigned> gone;
-    kvStore_PutString(nullptr, store_.get(), (group_ + ".reader." + me_).c_str(), me_.c_str());
+    const std::string reader = group_ + ".reader." + me_;
+    bool answers =
+        kvStore_PutString(nullptr, store_.get(), reader.c_str(), me_.c_str()) == NATS_OK;
     for (auto& [partition, l] : leases_) {
         const auto until = Clock::now() + lease_;
-        const natsStatus s = kvStore_UpdateString(
-            &l.revision, store_.get(), lease_key(partition).c_str(), me_.c_str(), l.revision);
+        const natsStatus s =
+            answers ? kvStore_UpdateString(&l.revision, store_.get(), lease_key(partition).c_str(),
+                                           me_.c_str(), l.revision)
+                    : NATS_TIMEOUT;
+        answers = answers && s != NATS_TIMEOUT;
         if (s == NATS_OK)
             l.until = until;
         else if (Clock::now() >= l.until - std::chrono::seconds(1))
@@ -74,7 +91,10 @@ std::set<unsigned> Lessee::renew()
 std::optional<Standing> Lessee::look(unsigned partitions)
 {
     kvKeysList keys{};
-    const natsStatus s = kvStore_Keys(&keys, store_.get(), nullptr);
+    kvWatchOptions how;
+    kvWatchOptions_Init(&how);
+    how.Timeout = answer_ms;
+    const natsStatus s = kvStore_Keys(&keys, store_.get(), &how);
     if (s != NATS_OK && s != NATS_NOT_FOUND)
         return {};
     Standing standing;
@@ -110,17 +130,19 @@ bool Lessee::take(unsigned partition)
     return true;
 }
 
-void Lessee::give(unsigned partition)
+bool Lessee::give(unsigned partition)
 {
-    if (leases_.erase(partition) != 0)
-        kvStore_Delete(store_.get(), lease_key(partition).c_str());
+    return leases_.erase(partition) == 0 ||
+           kvStore_Delete(store_.get(), lease_key(partition).c_str()) == NATS_OK;
 }
 
 void Lessee::leave()
 {
-    while (!leases_.empty())
-        give(leases_.begin()->first);
-    kvStore_Delete(store_.get(), (group_ + ".reader." + me_).c_str());
+    bool answers = true; // else they go by themselves
+    while (answers && !leases_.empty())
+        answers = give(leases_.begin()->first);
+    if (answers)
+        kvStore_Delete(store_.get(), (group_ + ".reader." + me_).c_str());
 }
 
 } // namespace tcpsaga::fleet

@@ -18,16 +18,18 @@ public:
     using Clock = std::chrono::steady_clock;
 
     /// Makes the bucket where it is not there.
-    static Result<std::unique_ptr<Lessee>> open(const Place& place, jsCtx* js, std::string group,
-                                                std::chrono::seconds lease, int replicas);
+    static Result<std::unique_ptr<Lessee>> open(const Place& place, natsConnection* connection,
+                                                std::string group, std::chrono::seconds lease,
+                                                int replicas);
 
-    /// Renews what we have. Those that somebody else has by now.
+    /// Renews what we have, as far as the servers answer. Those that may be another's by now.
     std::set<unsigned> renew();
     /// What the group looks like; nullopt: it cannot be told now.
     std::optional<Standing> look(unsigned partitions);
     /// False: somebody was quicker.
     bool take(unsigned partition);
-    void give(unsigned partition);
+    /// False: the servers do not answer; it goes by itself.
+    bool give(unsigned partition);
     /// Everything, and ourselves.
     void leave();
 
@@ -36,9 +38,10 @@ private:
         std::uint64_t revision = 0;
         Clock::time_point until;
     };
-    Lessee(Nats<kvStore> store, std::string group, std::chrono::seconds lease);
+    Lessee(Nats<jsCtx> js, Nats<kvStore> store, std::string group, std::chrono::seconds lease);
     [[nodiscard]] std::string lease_key(unsigned partition) const;
 
+    Nats<jsCtx> js_; ///< one that waits for less long
     Nats<kvStore> store_;
     std::string group_, me_;
     std::chrono::seconds lease_;

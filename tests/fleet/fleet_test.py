@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Many hosts on NATS JetStream: fleet_test.py TCPSAGA. As root; in network namespaces of its own."""
 import collections
+import json
 import os
 import pathlib
 import shutil
@@ -10,11 +11,11 @@ import tempfile
 import threading
 import unittest
 
-from hosts import (CLIENT, CONNECT, FULL, HOSTS, SERVER, Cluster, Net, Process, address, free_of,
-                   leader_of, python, run, signal, wait_until)
+from hosts import (CLIENT, CONNECT, HOSTS, SERVER, SHORT, Cluster, Net, Process, address, ask,
+                   free_of, leader_of, python, run, signal, wait_until)
 
 PROGRAM = sys.argv.pop(1)
-PORT, FULL_PORT = 9000, 9001
+PORT, SHORT_PORT = 9000, 9001
 ROUNDS = 20  # connections of each host to each other one, in one storm
 
 
@@ -36,7 +37,9 @@ class Fleet(unittest.TestCase):
 
     def setUp(self):
         self.stream = "T" + str(abs(hash(self.id())) % 10**6)
-        wait_until("the cluster's JetStream", lambda: self.fleet("init", "--replicas", "3") == 0)
+        wait_until("the cluster's JetStream", lambda: self.fleet("init", "--replicas", "3") == 0,
+                   of=lambda: self.ran.stderr)
+        self.addCleanup(ask, self.net, f"$JS.API.STREAM.DELETE.{self.stream}")  # of its subjects
         self.agents = {}
         self.addCleanup(self.stop_agents)
 
@@ -195,25 +198,25 @@ class Fleet(unittest.TestCase):
     def test_4_the_doctor_names_the_other_host(self):
         server, client = HOSTS[0], HOSTS[2]
         self.start_agents()
-        full = python(self.net, server, FULL, FULL_PORT)
-        self.addCleanup(full.stop, signal.SIGKILL)
-        full.wait_for(lambda p: p.out, "a listener")
+        short = python(self.net, server, SHORT, SHORT_PORT)
+        self.addCleanup(short.stop, signal.SIGKILL)
+        short.wait_for(lambda p: p.out, "a listener")
         run("nsenter", f"--net=/run/netns/{self.net.ns(client)}", "sysctl", "-qw",
-            "net.ipv4.tcp_syn_retries=2")
-        connect = python(self.net, client, CONNECT, address(server), FULL_PORT, 30)
+            "net.ipv4.tcp_syn_retries=1")
+        connect = python(self.net, client, CONNECT, address(server), SHORT_PORT, 200)
         self.addCleanup(connect.stop, signal.SIGKILL)
         connect.wait_for(lambda p: p.out.count("110") >= 10, "connects that time out")
         self.stop_agents()
         self.assertEqual(self.fleet("doctor", "--json"), 5, self.ran.stderr)
-        import json
         findings = [json.loads(line) for line in self.ran.stdout.splitlines()]
         of_client = [f for f in findings if f["host"] == client and f["finding"] == "syn_unanswered"]
         self.assertEqual(len(of_client), 1, self.ran.stdout)
-        self.assertTrue(of_client[0]["because"].startswith("accept_queue"), of_client[0])
+        self.assertEqual(of_client[0]["because"], "accept_queue_backlog", of_client[0])
         self.assertIn(f"on {server}: ", of_client[0]["cause"])
         self.assertIn("python3", of_client[0]["cause"])
+        self.assertIn("its backlog of 3 is too small", of_client[0]["cause"])
         of_server = [f for f in findings if f["host"] == server]
-        self.assertTrue(of_server[0]["finding"].startswith("accept_queue"), of_server)
+        self.assertEqual(of_server[0]["finding"], "accept_queue_backlog", of_server)
         self.assertEqual(self.fleet("doctor"), 5)
         self.assertIn(f"{client}: 1 finding", self.ran.stdout)
         page = self.folder / "fleet.html"
@@ -229,7 +232,7 @@ class Fleet(unittest.TestCase):
                                         "tracepoint", "-o", place + f"?spool={spool}", *more))
             p.wait_for_error("tcpsaga: ready")
             return p, spool
-        for place, why in ((self.cluster.place("NOSUCH"), "no stream at .*: make it"),
+        for place, why in ((self.cluster.place("NOSUCH"), "no stream at .*make it"),
                            ("nats://10.77.0.250:4222/S", "cannot connect to .*")):
             p, spool = agent(place)
             p.wait_for_error(why + ".*events go to the spool")

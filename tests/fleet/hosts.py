@@ -19,12 +19,12 @@ def run(*command):
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-def wait_until(what, true, patience=PATIENCE):
+def wait_until(what, true, patience=PATIENCE, of=lambda: ""):
     """Asks again and again; what is asked takes its time, or waits a little itself."""
     end = time.monotonic() + patience
     while not true():
         if time.monotonic() > end:
-            raise AssertionError(f"in vain: {what}")
+            raise AssertionError(f"in vain: {what}; {of()}")
         time.sleep(0.02)
 
 
@@ -186,13 +186,17 @@ for i in range(n):
             print(c.getsockname()[0], c.getsockname()[1], address, flush=True)
 """
 
-FULL = """
+# Accepts fast enough, one in 100 ms, and has no room for a burst.
+SHORT = """
 import socket, sys, time
 s = socket.socket()
 s.bind(("", int(sys.argv[1])))
 s.listen(3)
 print("ready", flush=True)
-time.sleep(3600)
+kept = []
+while True:
+    kept.append(s.accept())
+    time.sleep(0.1)
 """
 
 CONNECT = """
@@ -201,9 +205,12 @@ def connect():
     try:
         s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
         kept.append(s)
-        print("up", flush=True)
+        tell("up")
     except OSError as e:
-        print(e.errno, flush=True)
+        tell(str(e.errno))
+def tell(what):
+    sys.stdout.write(what + "\\n")
+    sys.stdout.flush()
 kept = []
 threads = [threading.Thread(target=connect) for _ in range(int(sys.argv[3]))]
 for t in threads:
@@ -250,6 +257,6 @@ while True:
     return json.loads(out.stdout)
 
 
-__all__ = ["CLIENT", "CONNECT", "Cluster", "FULL", "HOSTS", "HUB", "Net", "PATIENCE", "Process",
-           "SERVER", "address", "ask", "free_of", "leader_of", "python", "run", "signal", "socket",
+__all__ = ["CLIENT", "CONNECT", "Cluster", "HOSTS", "HUB", "Net", "PATIENCE", "Process",
+           "SERVER", "SHORT", "address", "ask", "free_of", "leader_of", "python", "run", "signal", "socket",
            "wait_until"]
