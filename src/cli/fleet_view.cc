@@ -182,12 +182,54 @@ void FleetView::take(std::string_view lines, const fleet::Meeting::Keep& keep,
 {
     while (!lines.empty() && !full()) {
         const std::size_t end = std::min(lines.find('\n'), lines.size());
-        if (reader_.read(lines.substr(0, end)))
-            on_line(keep, now);
-        else if (end != 0 && foreign_++ == 0)
-            first_foreign_ = reader_.why();
+        const std::string_view line = lines.substr(0, end);
+        if (at_the_end(o_))
+            put_in_order(line);
+        else
+            take_line(line, keep, now);
         lines.remove_prefix(std::min(end + 1, lines.size()));
     }
+}
+
+void FleetView::take_line(std::string_view line, const fleet::Meeting::Keep& keep,
+                          Clock::time_point now)
+{
+    if (reader_.read(line))
+        on_line(keep, now);
+    else if (!line.empty() && foreign_++ == 0)
+        first_foreign_ = reader_.why();
+}
+
+std::string_view FleetView::Later::time() const
+{
+    constexpr std::string_view key = R"("ts":")";
+    const std::size_t at = line.find(key);
+    constexpr std::size_t size = 30; // RFC 3339, nanoseconds
+    return at == std::string::npos ? std::string_view()
+                                   : std::string_view(line).substr(at + key.size(), size);
+}
+
+bool FleetView::Later::operator<(const Later& other) const
+{
+    const int order = time().compare(other.time());
+    return order != 0 ? order > 0 : number > other.number;
+}
+
+/// Findings go by what came after what on a host, whose lines come in several partitions. These are
+/// read alike: none is ahead of another by more than this.
+void FleetView::put_in_order(std::string_view line)
+{
+    constexpr std::size_t most = 250'000;
+    later_.push({std::string(line), lines_++});
+    if (later_.size() > most)
+        tell_earliest();
+}
+
+void FleetView::tell_earliest()
+{
+    const Later next = later_.top();
+    later_.pop();
+    take_line(next.line, {}, {});
 }
 
 void FleetView::on_line(const fleet::Meeting::Keep& keep, Clock::time_point now)
@@ -234,6 +276,8 @@ void FleetView::end_host(Host& h)
 
 void FleetView::end()
 {
+    while (!later_.empty())
+        tell_earliest();
     meeting_.end();
     if (!at_the_end(o_)) {
         if (o_.pairs) // what waits at the desk is told

@@ -4,6 +4,7 @@
  * would. */
 #include <memory>
 #include <optional>
+#include <queue>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -57,6 +58,17 @@ private:
         std::uint64_t latest_ns = 0;
     };
 
+    /// Of several partitions, in the order of time.
+    struct Later {
+        std::string line;
+        std::uint64_t number; ///< as they came
+        [[nodiscard]] std::string_view time() const;
+        bool operator<(const Later& other) const; ///< it comes behind
+    };
+
+    void put_in_order(std::string_view line);
+    void tell_earliest();
+    void take_line(std::string_view line, const fleet::Meeting::Keep& keep, Clock::time_point now);
     Host& host_of(const std::string& name);
     void read_about(Host& h);
     void learn(Host& h);
@@ -76,6 +88,8 @@ private:
     std::vector<std::string> names_; ///< by number; never moved: others hold views
     std::unordered_map<std::string, std::unique_ptr<Host>> hosts_;
     Host* last_ = nullptr; ///< of these
+    std::priority_queue<Later> later_;
+    std::uint64_t lines_ = 0;
     std::uint64_t foreign_ = 0;
     std::string first_foreign_;
     bool found_ = false;

@@ -12,7 +12,7 @@ import threading
 import unittest
 
 from hosts import (CLIENT, CONNECT, HOSTS, SERVER, SHORT, Cluster, Net, Process, address, ask,
-                   free_of, leader_of, python, run, signal, wait_until)
+                   free_of, leader_of, python, run, signal, sysctl, wait_until)
 
 PROGRAM = sys.argv.pop(1)
 PORT, SHORT_PORT = 9000, 9001
@@ -201,11 +201,13 @@ class Fleet(unittest.TestCase):
         short = python(self.net, server, SHORT, SHORT_PORT)
         self.addCleanup(short.stop, signal.SIGKILL)
         short.wait_for(lambda p: p.out, "a listener")
-        run("nsenter", f"--net=/run/netns/{self.net.ns(client)}", "sysctl", "-qw",
-            "net.ipv4.tcp_syn_retries=1")
-        connect = python(self.net, client, CONNECT, address(server), SHORT_PORT, 200)
+        # Two SYNs each, at the same moments, and a full queue is a full queue.
+        sysctl(self.net, client, "net.ipv4.tcp_syn_retries=1", "net.ipv4.tcp_syn_linear_timeouts=0")
+        sysctl(self.net, server, "net.ipv4.tcp_syncookies=0")
+        connect = python(self.net, client, CONNECT, address(server), SHORT_PORT, 60)
         self.addCleanup(connect.stop, signal.SIGKILL)
-        connect.wait_for(lambda p: p.out.count("110") >= 10, "connects that time out")
+        connect.wait_for(lambda p: len(p.out) == 60, "the outcome of each connect")
+        self.assertGreaterEqual(connect.out.count("110"), 10, connect.out)
         self.stop_agents()
         self.assertEqual(self.fleet("doctor", "--json"), 5, self.ran.stderr)
         findings = [json.loads(line) for line in self.ran.stdout.splitlines()]
@@ -218,7 +220,7 @@ class Fleet(unittest.TestCase):
         of_server = [f for f in findings if f["host"] == server]
         self.assertEqual(of_server[0]["finding"], "accept_queue_backlog", of_server)
         self.assertEqual(self.fleet("doctor"), 5)
-        self.assertIn(f"{client}: 1 finding", self.ran.stdout)
+        self.assertRegex(self.ran.stdout, rf"(?m)^{client}: \d findings? in ")
         page = self.folder / "fleet.html"
         self.assertEqual(self.fleet("report", "-o", page), 0, self.ran.stderr)
         text = page.read_text(encoding="utf-8")
@@ -230,6 +232,7 @@ class Fleet(unittest.TestCase):
             spool = tempfile.mkdtemp(dir=self.folder)
             p = Process(self.net.inside(HOSTS[3], PROGRAM, "trace", "--netns", "self", "--attach",
                                         "tracepoint", "-o", place + f"?spool={spool}", *more))
+            self.addCleanup(p.stop, signal.SIGKILL)
             p.wait_for_error("tcpsaga: ready")
             return p, spool
         for place, why in ((self.cluster.place("NOSUCH"), "no stream at .*make it"),
@@ -243,7 +246,6 @@ class Fleet(unittest.TestCase):
             self.assertTrue(p.said("stay in the spool"), p.tail())
             self.assertTrue(free_of(spool))
         p, spool = agent(self.place(), "--no-snapshot")
-        os.environ["NOTHING"] = ""
         reader = self.read("trace", "--json")
         send = Process(self.net.inside("hub", "python3", "-c", """
 import socket
