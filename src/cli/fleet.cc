@@ -81,8 +81,9 @@ public:
 private:
     [[nodiscard]] bool over(Clock::time_point begin)
     {
-        if (view_.full() || (o_.duration_s && std::chrono::duration<double>(Clock::now() - begin)
-                                                      .count() >= *o_.duration_s))
+        if (view_.full() ||
+            (o_.duration_s &&
+             std::chrono::duration<double>(Clock::now() - begin).count() >= *o_.duration_s))
             return true;
         return intake_.finished();
     }
@@ -136,15 +137,14 @@ private:
 
     void tell_counts() const
     {
-        say("{} messages of {} hosts, {} came again, {} missing", tally_.messages(),
-            view_.hosts(), tally_.again(), tally_.missing());
+        say("{} messages of {} hosts, {} came again, {} missing", tally_.messages(), view_.hosts(),
+            tally_.again(), tally_.missing());
         for (const auto& [host, n] : tally_.missing_by_host())
             say("{} messages of {} are missing: older than what the stream keeps, or lost", n,
                 host);
         if (view_.foreign() + foreign_ != 0)
             say("{} messages and {} lines are not ours, and were passed over{}", foreign_,
-                view_.foreign(),
-                view_.first_foreign().empty() ? "" : ": " + view_.first_foreign());
+                view_.foreign(), view_.first_foreign().empty() ? "" : ": " + view_.first_foreign());
         tell_pairing(view_.pairing(),
                      [this](std::uint32_t host) { return view_.names().at(host); });
     }

@@ -27,11 +27,12 @@ public:
         const auto* s = std::get_if<event::Summary>(&e.what);
         if (s == nullptr)
             return;
-        const auto agree = std::ranges::count_if(
-            s->audit, [](const event::AuditRow& row) { return row.kernel == row.seen; });
-        line(fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7} {:>6} {}/{}{}",
-                         visible(host_), host_column, s->opens, s->accepts, s->closes, s->alive,
-                         s->overflows, s->retransmits, s->lost(), agree, s->audit.size(),
+        const auto agree = std::ranges::count_if(s->audit, [](const event::AuditRow& row) {
+            return row.kernel == row.seen;
+        });
+        line(fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7} {:>6} {}/{}{}", visible(host_),
+                         host_column, s->opens, s->accepts, s->closes, s->alive, s->overflows,
+                         s->retransmits, s->lost(), agree, s->audit.size(),
                          s->final ? " ended" : ""));
     }
 
@@ -142,10 +143,10 @@ FleetView::Host& FleetView::host_of(const std::string& name)
                                      {first, host_column, h.number, desk_});
     }
     Sink& shown = h.of_doctor ? static_cast<Sink&>(*h.of_doctor) : *h.presenter;
-    h.peers = std::make_unique<HostPeers>(shown, pairing_, h.number, names_,
-                                          [this](const HostEnd& e) {
-                                              return meeting_.still_to_tell(e.id);
-                                          });
+    h.peers =
+        std::make_unique<HostPeers>(shown, pairing_, h.number, names_, [this](const HostEnd& e) {
+            return meeting_.still_to_tell(e.id);
+        });
     return h;
 }
 
@@ -173,8 +174,7 @@ bool FleetView::passes(const Event& e) const
     const Connection& c = *e.conn;
     const bool by_ends = o_.filter.passes(c.tuple, c.family);
     return by_ends && (!o_.filter.asks_for_process() ||
-                       (e.actor.known() &&
-                        o_.filter.process_matches(e.actor.pid, e.actor.name())));
+                       (e.actor.known() && o_.filter.process_matches(e.actor.pid, e.actor.name())));
 }
 
 void FleetView::take(std::string_view lines, const fleet::Meeting::Keep& keep,

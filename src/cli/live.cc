@@ -608,7 +608,7 @@ int run_live(const Options& options)
     session.exporter = exporter->get();
     if (Carrier* const carrier = (*out)->carrier())
         carrier->start(); // the same goes for its thread
-    (*out)->flush(); // the header, before anything happens
+    (*out)->flush();      // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     tell_what_is_lost(missing);
     if (*exporter)

@@ -342,7 +342,8 @@ void add_stream_options(CLI::App& app, Options& o)
         ->type_name("1|3|5");
     app.add_option("--max-age", o.fleet.max_age_s, "messages are kept for so long (86400; 0: ever)")
         ->type_name("SECS");
-    app.add_option("--max-bytes", o.fleet.max_bytes, "the oldest messages go beyond this (no bound)")
+    app.add_option("--max-bytes", o.fleet.max_bytes,
+                   "the oldest messages go beyond this (no bound)")
         ->transform(CLI::AsSizeValue(false))
         ->type_name("SIZE");
     app.add_option("--duplicates", o.fleet.duplicates_s,
@@ -364,8 +365,9 @@ void add_fleet_options(CLI::App& app, Options& o, Raw& raw)
     add_output_options(app, o);
     add_kind_options(app, o);
     add_pairs_option(app, o);
-    app.add_option("--group", o.fleet.group,
-                   "readers of one group share the stream, and go on where it was (the view's name)")
+    app.add_option(
+           "--group", o.fleet.group,
+           "readers of one group share the stream, and go on where it was (the view's name)")
         ->type_name("NAME");
     app.add_option("--since", o.fleet.since_s, "leave out what was sent before so many seconds")
         ->check(positive)
@@ -557,7 +559,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
         print_description(app);
         return {{}, 0};
     }
-    if (argc > 1 && argv[1][0] != '-' && (!commands().contains(argv[1]) || std::strcmp(argv[1], "summary") == 0))
+    if (argc > 1 && argv[1][0] != '-' &&
+        (!commands().contains(argv[1]) || std::strcmp(argv[1], "summary") == 0))
         return {{}, refuse("no command '" + std::string(argv[1]) + "'", "")};
     std::string command;
     try {

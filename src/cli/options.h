@@ -12,7 +12,19 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, doctor, top, report, sockets, check, record, replay, fleet, summary };
+enum class Command {
+    trace,
+    life,
+    doctor,
+    top,
+    report,
+    sockets,
+    check,
+    record,
+    replay,
+    fleet,
+    summary
+};
 
 /// --stuck where it is not given, in seconds. A doctor's visit is short; a report has its findings.
 constexpr double stuck_s_of(Command c)

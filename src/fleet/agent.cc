@@ -39,9 +39,9 @@ Result<std::unique_ptr<Carrier>> make_agent(const std::string& where)
     if (!spool)
         return spool.error();
     auto engine = make_nats_engine(*place, "tcpsaga " + run.host);
-    return std::unique_ptr<Carrier>(std::make_unique<Shipper>(
-        std::move(run), place->partitions, std::move(engine), std::move(*spool),
-        Shipper::Limits{}));
+    return std::unique_ptr<Carrier>(std::make_unique<Shipper>(std::move(run), place->partitions,
+                                                              std::move(engine), std::move(*spool),
+                                                              Shipper::Limits{}));
 }
 
 } // namespace tcpsaga::fleet

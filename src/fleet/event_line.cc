@@ -75,9 +75,8 @@ template <class Enum>
 Enum name(const json& j, const char* key, Enum last, Maybe<Enum> otherwise = {})
 {
     const json* v = find(j, key);
-    const auto value = v != nullptr && v->is_string()
-                           ? named(v->get_ref<const std::string&>(), last)
-                           : otherwise;
+    const auto value =
+        v != nullptr && v->is_string() ? named(v->get_ref<const std::string&>(), last) : otherwise;
     if (!value)
         throw Malformed{key};
     return *value;
@@ -227,21 +226,29 @@ void count_ends(const json& j, event::Summary& s)
 event::Summary summary(const json& j)
 {
     event::Summary s;
-    for (const auto& [key, to] :
-         {std::pair("opens", &s.opens), std::pair("births", &s.births),
-          std::pair("accepts", &s.accepts), std::pair("closes", &s.closes),
-          std::pair("alive", &s.alive), std::pair("events", &s.events),
-          std::pair("records", &s.records), std::pair("lost_ring", &s.lost_ring),
-          std::pair("lost_table", &s.lost_table), std::pair("lost_output", &s.lost_output),
-          std::pair("lost_missed", &s.lost_missed), std::pair("lost_recording", &s.lost_recording),
-          std::pair("overflows", &s.overflows), std::pair("accept_errors", &s.accept_errors),
-          std::pair("connect_errors", &s.connect_errors), std::pair("drops", &s.drops),
-          std::pair("retransmits", &s.retransmits), std::pair("time_wait_in", &s.time_wait_in),
-          std::pair("time_wait_out", &s.time_wait_out),
-          std::pair("time_wait_overflows", &s.time_wait_overflows),
-          std::pair("bind_errors", &s.bind_errors),
-          std::pair("synack_timeouts", &s.synack_timeouts),
-          std::pair("time_wait_alive", &s.time_wait_alive)})
+    for (const auto& [key, to] : {std::pair("opens", &s.opens),
+                                  std::pair("births", &s.births),
+                                  std::pair("accepts", &s.accepts),
+                                  std::pair("closes", &s.closes),
+                                  std::pair("alive", &s.alive),
+                                  std::pair("events", &s.events),
+                                  std::pair("records", &s.records),
+                                  std::pair("lost_ring", &s.lost_ring),
+                                  std::pair("lost_table", &s.lost_table),
+                                  std::pair("lost_output", &s.lost_output),
+                                  std::pair("lost_missed", &s.lost_missed),
+                                  std::pair("lost_recording", &s.lost_recording),
+                                  std::pair("overflows", &s.overflows),
+                                  std::pair("accept_errors", &s.accept_errors),
+                                  std::pair("connect_errors", &s.connect_errors),
+                                  std::pair("drops", &s.drops),
+                                  std::pair("retransmits", &s.retransmits),
+                                  std::pair("time_wait_in", &s.time_wait_in),
+                                  std::pair("time_wait_out", &s.time_wait_out),
+                                  std::pair("time_wait_overflows", &s.time_wait_overflows),
+                                  std::pair("bind_errors", &s.bind_errors),
+                                  std::pair("synack_timeouts", &s.synack_timeouts),
+                                  std::pair("time_wait_alive", &s.time_wait_alive)})
         *to = number(j, key);
     s.final = flag(j, "final");
     count_ends(j, s);
@@ -336,10 +343,9 @@ event::Payload accept_error(const json& j, const Words&)
 
 event::Payload accept(const json& j, const Words&)
 {
-    return event::Accept{number_if<std::uint64_t>(j, "accept_wait_us"),
-                         number_if<std::uint64_t>(j, "handshake_us"),
-                         number_if<std::uint32_t>(j, "acceptq"),
-                         number_if<std::uint32_t>(j, "acceptq_max")};
+    return event::Accept{
+        number_if<std::uint64_t>(j, "accept_wait_us"), number_if<std::uint64_t>(j, "handshake_us"),
+        number_if<std::uint32_t>(j, "acceptq"), number_if<std::uint32_t>(j, "acceptq_max")};
 }
 
 event::Payload retransmit(const json& j, const Words&)
@@ -363,11 +369,19 @@ const std::map<std::string, Parse, std::less<>>& parsers()
          [](const json& j, const Words&) {
              return Unlisten{name(j, "why", UnlistenWhy::process_exit)};
          }},
-        {"bind_error", [](const json& j, const Words&) { return BindError{false, errno_in(j)}; }},
-        {"listen_error", [](const json& j, const Words&) { return BindError{true, errno_in(j)}; }},
+        {"bind_error",
+         [](const json& j, const Words&) {
+             return BindError{false, errno_in(j)};
+         }},
+        {"listen_error",
+         [](const json& j, const Words&) {
+             return BindError{true, errno_in(j)};
+         }},
         {"connect", [](const json&, const Words&) { return Connect{}; }},
         {"connect_error",
-         [](const json& j, const Words&) { return ConnectError{errno_in(j), port_use(j)}; }},
+         [](const json& j, const Words&) {
+             return ConnectError{errno_in(j), port_use(j)};
+         }},
         {"synack_timeout",
          [](const json& j, const Words&) {
              return SynackTimeout{number<std::uint32_t>(j, "retransmits")};
@@ -377,8 +391,9 @@ const std::map<std::string, Parse, std::less<>>& parsers()
         {"accept_error", accept_error},
         {"time_wait",
          [](const json& j, const Words&) {
-             return TimeWait{name(j, "why", TimeWaitEnd::overflow, Maybe<TimeWaitEnd>(TimeWaitEnd::unknown)),
-                             number_if<std::uint64_t>(j, "held_ms")};
+             return TimeWait{
+                 name(j, "why", TimeWaitEnd::overflow, Maybe<TimeWaitEnd>(TimeWaitEnd::unknown)),
+                 number_if<std::uint64_t>(j, "held_ms")};
          }},
         {"overflow", [](const json& j, const Words&) { return event::Payload(overflow(j)); }},
         {"reset",

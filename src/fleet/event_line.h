@@ -11,8 +11,8 @@
 namespace tcpsaga::fleet {
 
 /// Reads lines of docs/events.md: what a presenter of JSON has printed becomes an event again, so
-/// that any presenter, and the rules of findings, may have it. What a line does not say is as little
-/// known here: percentiles stand for the histogram that they were of.
+/// that any presenter, and the rules of findings, may have it. What a line does not say is as
+/// little known here: percentiles stand for the histogram that they were of.
 class EventReader {
 public:
     /// False: it is no line of a version and kind that this program knows; why() says why. The rest

@@ -8,7 +8,8 @@
 
 namespace tcpsaga::fleet {
 
-/// What the lines of a host do not say, and findings need: which hooks were there, and how it is set.
+/// What the lines of a host do not say, and findings need: which hooks were there, and how it is
+/// set.
 struct HostText {
     Origin origin;
     Settings settings;

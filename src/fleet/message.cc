@@ -62,9 +62,9 @@ std::string unescaped(std::string_view text)
     std::string to;
     for (std::size_t i = 0; i < text.size(); i++) {
         unsigned byte = 0;
-        const bool escape = text[i] == '%' && i + 2 < text.size() &&
-                            std::from_chars(&text[i + 1], &text[i] + 3, byte, 16).ptr ==
-                                &text[i] + 3;
+        const bool escape =
+            text[i] == '%' && i + 2 < text.size() &&
+            std::from_chars(&text[i + 1], &text[i] + 3, byte, 16).ptr == &text[i] + 3;
         to += escape ? static_cast<char>(byte) : text[i];
         i += escape ? 2 : 0;
     }

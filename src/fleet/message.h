@@ -30,7 +30,7 @@ struct Run {
 /// Names a message among all. `sequence` counts the messages of one run on one subject from 1, so
 /// that who reads them sees a gap.
 struct MessageId {
-    std::string run; ///< Run::text()
+    std::string run;  ///< Run::text()
     std::string lane; ///< the last part of the subject: a partition's number, or "host"
     std::uint64_t sequence = 0;
 

@@ -58,7 +58,8 @@ Result<Nats<natsOptions>> options_for(const Place& place, const std::string& cli
     std::vector<const char*> servers;
     for (const std::string& server : place.servers)
         servers.push_back(server.c_str());
-    natsStatus s = natsOptions_SetServers(o.get(), servers.data(), static_cast<int>(servers.size()));
+    natsStatus s =
+        natsOptions_SetServers(o.get(), servers.data(), static_cast<int>(servers.size()));
     const auto then = [&s](natsStatus next) { s = s == NATS_OK ? next : s; };
     then(natsOptions_SetName(o.get(), client_name.c_str()));
     then(natsOptions_SetTimeout(o.get(), connect_ms));

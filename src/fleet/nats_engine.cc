@@ -160,7 +160,7 @@ private:
     Clock::time_point next_try_;
     std::atomic<bool> checked_ = false; ///< the stream, since the connection was made
     std::mutex mutex_;
-    std::string why_;  ///< it is not ready; as it was told
+    std::string why_; ///< it is not ready; as it was told
     std::string news_;
     Nats<natsConnection> connection_;
     Nats<jsCtx> js_; ///< goes before its connection

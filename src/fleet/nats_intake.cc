@@ -29,8 +29,8 @@ constexpr auto renew_each = 1500ms;
 struct Partition {
     unsigned number = 0;
     std::atomic<bool> stop = false;
-    std::atomic<bool> ended = false;    ///< nothing was left to read
-    std::atomic<std::size_t> out = 0;   ///< deliveries that are not acknowledged
+    std::atomic<bool> ended = false;  ///< nothing was left to read
+    std::atomic<std::size_t> out = 0; ///< deliveries that are not acknowledged
     std::thread reader;
 };
 
@@ -45,7 +45,8 @@ struct NatsDelivery : Delivery {
 
 class NatsIntake : public Intake {
 public:
-    NatsIntake(Place place, Reading reading) : place_(std::move(place)), reading_(std::move(reading))
+    NatsIntake(Place place, Reading reading)
+        : place_(std::move(place)), reading_(std::move(reading))
     {
     }
     ~NatsIntake() override
@@ -204,8 +205,8 @@ private:
             for (unsigned p = 0; p < partitions_; p++)
                 read_partition(p);
         } else {
-            auto lessee =
-                Lessee::open(place_, connection_.get(), reading_.group, lease, replicas_of_stream());
+            auto lessee = Lessee::open(place_, connection_.get(), reading_.group, lease,
+                                       replicas_of_stream());
             if (!lessee) {
                 pthread_sigmask(SIG_SETMASK, &before, nullptr);
                 return lessee.error();

@@ -24,7 +24,8 @@ std::string make_name()
 } // namespace
 
 Lessee::Lessee(Nats<jsCtx> js, Nats<kvStore> store, std::string group, std::chrono::seconds lease)
-    : js_(std::move(js)), store_(std::move(store)), group_(std::move(group)), me_(make_name()), lease_(lease)
+    : js_(std::move(js)), store_(std::move(store)), group_(std::move(group)), me_(make_name()),
+      lease_(lease)
 {
 }
 
@@ -56,8 +57,8 @@ Result<std::unique_ptr<Lessee>> Lessee::open(const Place& place, natsConnection*
     }
     if (s != NATS_OK)
         return nats_error("cannot share the partitions of", place, s);
-    return std::unique_ptr<Lessee>(new Lessee(
-        std::move(*context), Nats<kvStore>(made), std::move(group), lease));
+    return std::unique_ptr<Lessee>(new Lessee(std::move(*context), Nats<kvStore>(made),
+                                              std::move(group), lease));
 }
 
 std::string Lessee::lease_key(unsigned partition) const
@@ -69,8 +70,7 @@ std::set<unsigned> Lessee::renew()
 {
     std::set<unsigned> gone;
     const std::string reader = group_ + ".reader." + me_;
-    bool answers =
-        kvStore_PutString(nullptr, store_.get(), reader.c_str(), me_.c_str()) == NATS_OK;
+    bool answers = kvStore_PutString(nullptr, store_.get(), reader.c_str(), me_.c_str()) == NATS_OK;
     for (auto& [partition, l] : leases_) {
         const auto until = Clock::now() + lease_;
         const natsStatus s =

@@ -16,10 +16,10 @@ struct Place {
     std::string stream;
     std::string name; ///< servers and stream, to be said to a person; no secret in it
     bool tls = false;
-    unsigned partitions = 8;                           ///< of the stream
-    std::string credentials;                           ///< file of a JWT and its seed; "" = none
-    std::string ca, certificate, key;                  ///< PEM files for TLS; "" = none
-    std::string spool = "/var/lib/tcpsaga/spool";      ///< folder
+    unsigned partitions = 8;                             ///< of the stream
+    std::string credentials;                             ///< file of a JWT and its seed; "" = none
+    std::string ca, certificate, key;                    ///< PEM files for TLS; "" = none
+    std::string spool = "/var/lib/tcpsaga/spool";        ///< folder
     std::uint64_t spool_most = std::uint64_t{256} << 20; ///< bytes in it
 };
 

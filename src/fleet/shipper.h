@@ -28,13 +28,13 @@ namespace tcpsaga::fleet {
 class Shipper : public Carrier {
 public:
     struct Limits {
-        std::size_t body = std::size_t{64} << 10; ///< bytes after which a batch is sent
-        std::size_t line = std::size_t{900} << 10; ///< a longer one is lost: NATS takes 1 MiB
-        std::size_t queue = std::size_t{32} << 20; ///< bytes in memory; past it lines are lost
-        std::size_t flight = 64;                   ///< messages sent and not acknowledged yet
-        std::chrono::milliseconds linger{250};     ///< a line waits so long for others
+        std::size_t body = std::size_t{64} << 10;   ///< bytes after which a batch is sent
+        std::size_t line = std::size_t{900} << 10;  ///< a longer one is lost: NATS takes 1 MiB
+        std::size_t queue = std::size_t{32} << 20;  ///< bytes in memory; past it lines are lost
+        std::size_t flight = 64;                    ///< messages sent and not acknowledged yet
+        std::chrono::milliseconds linger{250};      ///< a line waits so long for others
         std::chrono::milliseconds patience{10'000}; ///< drain() waits for an engine that is there
-        std::chrono::milliseconds again{500};      ///< a refused message is sent again after
+        std::chrono::milliseconds again{500};       ///< a refused message is sent again after
     };
 
     Shipper(Run run, unsigned partitions, std::unique_ptr<Engine> engine,

@@ -192,8 +192,8 @@ std::optional<Spool::Segment> Spool::create(std::uint64_t number)
 {
     if (write_fd_ >= 0)
         ::close(write_fd_);
-    write_fd_ = ::open(path_of(number).c_str(),
-                       O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    write_fd_ =
+        ::open(path_of(number).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (write_fd_ < 0) {
         fail("write to", errno);
         return {};
@@ -251,9 +251,8 @@ bool Spool::put_back(const std::vector<Message>& messages)
     if (messages.empty())
         return true;
     auto s = create((segments_.empty() ? next_number_ : segments_.front().number) - 1);
-    const bool all = s && std::ranges::all_of(messages, [&](const Message& m) {
-                         return write(*s, m);
-                     });
+    const bool all =
+        s && std::ranges::all_of(messages, [&](const Message& m) { return write(*s, m); });
     if (write_fd_ >= 0)
         ::close(write_fd_);
     write_fd_ = -1; // it is not the last one

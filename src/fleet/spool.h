@@ -49,10 +49,10 @@ public:
 private:
     struct Segment {
         std::uint64_t number = 0;
-        std::uint64_t size = 0;               ///< bytes
-        std::uint64_t held = 0;               ///< messages that are whole
-        std::uint64_t read = 0, settled = 0;  ///< of these
-        std::uint64_t at = 0;                 ///< where the next one to be read begins
+        std::uint64_t size = 0;              ///< bytes
+        std::uint64_t held = 0;              ///< messages that are whole
+        std::uint64_t read = 0, settled = 0; ///< of these
+        std::uint64_t at = 0;                ///< where the next one to be read begins
     };
     struct Codec;
 
@@ -75,8 +75,8 @@ private:
     std::deque<Segment> segments_; ///< the oldest first
     std::uint64_t next_number_;
     std::uint64_t waiting_ = 0, bytes_ = 0;
-    int write_fd_ = -1;            ///< of the last segment; -1: the next message begins another
-    int read_fd_ = -1;             ///< of the segment `read_number_`
+    int write_fd_ = -1; ///< of the last segment; -1: the next message begins another
+    int read_fd_ = -1;  ///< of the segment `read_number_`
     std::uint64_t read_number_ = 0;
     std::string failure_;
 };

@@ -33,9 +33,9 @@ struct Preamble {
 static_assert(sizeof(Preamble) == 16);
 
 enum class BlockType : std::uint16_t {
-    origin = 1, ///< JSON; written twice at the start
-    inputs = 2, ///< entries
-    end = 3,    ///< nothing; the recording is complete
+    origin = 1,  ///< JSON; written twice at the start
+    inputs = 2,  ///< entries
+    end = 3,     ///< nothing; the recording is complete
     message = 4, ///< of a spool: one message (src/fleet/spool.h)
 };
 

@@ -79,10 +79,10 @@ TEST(EventLines, OfALifeHaveItsTimes)
 TEST(EventLines, KeepPercentiles)
 {
     EventReader reader;
-    ASSERT_TRUE(reader.read(
-        R"({"v":1,"ts":"2023-11-14T22:13:21Z","event":"summary","host":"h","opens":1,)"
-        R"("listeners":[{"netns":1,"laddr":"::","lport":80,"births":3,"accepts":3,)"
-        R"("handshake_us":{"p50":100,"p90":9000,"p99":70000,"max":70001}}]})"))
+    ASSERT_TRUE(
+        reader.read(R"({"v":1,"ts":"2023-11-14T22:13:21Z","event":"summary","host":"h","opens":1,)"
+                    R"("listeners":[{"netns":1,"laddr":"::","lport":80,"births":3,"accepts":3,)"
+                    R"("handshake_us":{"p50":100,"p90":9000,"p99":70000,"max":70001}}]})"))
         << reader.why();
     const auto& h = std::get<event::Summary>(reader.event().what).listeners.at(0).handshake_us;
     EXPECT_EQ(h.percentile(50), 100U);
@@ -98,8 +98,9 @@ TEST(EventLines, ThatAreNotOursAreRefusedWithTheReason)
     };
     EventReader reader;
     for (const auto& [line, why] :
-         {std::pair(std::string("hello"), "no JSON object"), std::pair(std::string("[1]"), "no JSON"),
-          std::pair(std::string("{}"), "'v'"), std::pair(with(R"("v":1)", R"("v":2)"), "'v'"),
+         {std::pair(std::string("hello"), "no JSON object"),
+          std::pair(std::string("[1]"), "no JSON"), std::pair(std::string("{}"), "'v'"),
+          std::pair(with(R"("v":1)", R"("v":2)"), "'v'"),
           std::pair(with("close", "gossip"), "'event'"),
           std::pair(with("2023-11-14T", "yesterday "), "'ts'"),
           std::pair(with(R"("lport":80)", R"("lport":"80")"), "'lport'"),

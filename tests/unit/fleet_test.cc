@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "fleet/host_text.h"
 #include "fleet/leases.h"
 #include "fleet/message.h"
@@ -69,7 +71,7 @@ TEST(Sizes, HaveUnits)
 
 TEST(MessageIds, AreReadAsTheyWereWritten)
 {
-    const MessageId id{Run{"db 1/x.y", "b-o-o-t", 42}.text(), "7", 123};
+    const MessageId id{fleet::Run{"db 1/x.y", "b-o-o-t", 42}.text(), "7", 123};
     EXPECT_EQ(id.text(), "db%201%2Fx%2Ey/b-o-o-t/42/7/123");
     const auto back = MessageId::parse(id.text());
     ASSERT_TRUE(back);
@@ -83,8 +85,10 @@ TEST(MessageIds, AreReadAsTheyWereWritten)
 
 TEST(Partitions, AreTheSameForBothEnds)
 {
-    const std::string client = R"({"v":1,"host":"a","lport":5,"community_id":"1:xyz=","role":"client"})";
-    const std::string server = R"({"v":1,"host":"b","rport":5,"community_id":"1:xyz=","role":"server"})";
+    const std::string client =
+        R"({"v":1,"host":"a","lport":5,"community_id":"1:xyz=","role":"client"})";
+    const std::string server =
+        R"({"v":1,"host":"b","rport":5,"community_id":"1:xyz=","role":"server"})";
     for (unsigned n = 1; n <= most_partitions; n++) {
         EXPECT_EQ(partition_of(client, n), partition_of(server, n));
         EXPECT_LT(partition_of(client, n), n);
@@ -121,7 +125,7 @@ TEST(Subjects, SayHowManyPartitionsAStreamHas)
 
 MessageId nth(std::uint64_t n, const std::string& host = "h", const std::string& lane = "0")
 {
-    return {Run{host, "boot", 1}.text(), lane, n};
+    return {fleet::Run{host, "boot", 1}.text(), lane, n};
 }
 
 TEST(TallyTest, KnowsWhatHasCome)

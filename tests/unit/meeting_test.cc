@@ -13,8 +13,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::ip;
+using ::testing::IsEmpty;
 
 constexpr std::uint64_t ms = 1'000'000;
 constexpr std::uint64_t epoch = 1'700'000'000'000 * ms;
@@ -159,10 +159,7 @@ protected:
             web_case.on_event({epoch + 8000 * ms, &c, peer, event::ConnectError{ETIMEDOUT}});
         }
     }
-    void listen()
-    {
-        db_case.on_event({epoch, &listener, server, event::Listen{3}});
-    }
+    void listen() { db_case.on_event({epoch, &listener, server, event::Listen{3}}); }
     void diagnose_both()
     {
         for (HostCase* c : hosts)
@@ -247,7 +244,8 @@ TEST_F(Findings, ARstThatAClientGetsIsItsServersAbort)
     const Finding* f = find(web_case, "peer_abort");
     ASSERT_NE(f, nullptr);
     EXPECT_THAT(f->what, HasSubstr("1 connection to 10.0.0.2:80 reset by db"));
-    EXPECT_THAT(f->cause, HasSubstr("slow (pid 200) on db closes them with a RST: aborted, unread"));
+    EXPECT_THAT(f->cause,
+                HasSubstr("slow (pid 200) on db closes them with a RST: aborted, unread"));
     EXPECT_EQ(find(db_case, "peer_abort"), nullptr);
 }
 
