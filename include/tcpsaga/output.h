@@ -102,6 +102,7 @@ private:
     Status connect_first();
     void disconnect(int err);
     void write_some();
+    void carry();
     void on_error(int err);
     void give_up_waiting();
     void compact();

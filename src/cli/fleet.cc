@@ -23,21 +23,21 @@ namespace tcpsaga {
 #ifdef TCPSAGA_NATS
 namespace {
 
-using Clock = FleetView::Clock;
-constexpr std::chrono::milliseconds turn{50};
+using FleetClock = FleetView::Clock;
+constexpr std::chrono::milliseconds busy_turn{50};
 constexpr std::chrono::milliseconds idle_turn{200};
 
-std::atomic<bool> stop_asked; // NOLINT: all a signal handler reaches
+std::atomic<bool> fleet_stop_asked; // NOLINT: all a signal handler reaches
 
-void on_signal(int)
+void on_fleet_signal(int)
 {
-    stop_asked = true;
+    fleet_stop_asked = true;
 }
 
-void catch_signals()
+void catch_fleet_signals()
 {
     struct sigaction action {};
-    action.sa_handler = on_signal;
+    action.sa_handler = on_fleet_signal;
     for (const int number : {SIGINT, SIGTERM})
         sigaction(number, &action, nullptr);
     signal(SIGPIPE, SIG_IGN);
@@ -67,11 +67,11 @@ public:
 
     int run()
     {
-        const auto begin = Clock::now();
-        while (!stop_asked && !over(begin) && out_.health() == Output::Health::good) {
-            for (auto& d : intake_.next(busy_ ? turn : idle_turn))
+        const auto begin = FleetClock::now();
+        while (!fleet_stop_asked && !over(begin) && out_.health() == Output::Health::good) {
+            for (auto& d : intake_.next(busy_ ? busy_turn : idle_turn))
                 take(std::move(d));
-            view_.expire(Clock::now());
+            view_.expire(FleetClock::now());
             flush();
             tell(intake_.take_news());
         }
@@ -79,11 +79,11 @@ public:
     }
 
 private:
-    [[nodiscard]] bool over(Clock::time_point begin)
+    [[nodiscard]] bool over(FleetClock::time_point begin)
     {
         if (view_.full() ||
             (o_.duration_s &&
-             std::chrono::duration<double>(Clock::now() - begin).count() >= *o_.duration_s))
+             std::chrono::duration<double>(FleetClock::now() - begin).count() >= *o_.duration_s))
             return true;
         return intake_.finished();
     }
@@ -97,7 +97,7 @@ private:
             if (foreign_++ == 0)
                 say("a foreign message on {} is passed over", d->subject);
         } else if (tally_.is_new(*id)) {
-            view_.take(d->body, d, Clock::now());
+            view_.take(d->body, d, FleetClock::now());
             if (view_.full())
                 unfinished_.push_back(std::move(d));
         }
@@ -159,7 +159,7 @@ private:
     bool busy_ = false;
 };
 
-int make(const Options& o, const fleet::Place& place)
+int make_fleet_stream(const Options& o, const fleet::Place& place)
 {
     const auto done = fleet::make_stream(place, {o.fleet.replicas, o.fleet.max_age_s,
                                                  o.fleet.max_bytes, o.fleet.duplicates_s});
@@ -177,12 +177,12 @@ int run_fleet(const Options& options)
     if (!place)
         return fail(place.error());
     if (options.fleet.init)
-        return make(options, *place);
+        return make_fleet_stream(options, *place);
     if (const auto status = check_output(options); !status) {
         fail(status.error());
         return 2;
     }
-    catch_signals();
+    catch_fleet_signals();
     auto out = open_output(options.output);
     if (!out)
         return fail(out.error());

@@ -32,7 +32,7 @@ std::string_view value_of(std::string_view line, std::string_view quoted_key)
     return line.substr(from, line.find('"', from) - from);
 }
 
-std::optional<std::uint64_t> number(std::string_view text)
+std::optional<std::uint64_t> parse_sequence(std::string_view text)
 {
     std::uint64_t n = 0;
     const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), n);
@@ -90,7 +90,7 @@ std::optional<MessageId> MessageId::parse(std::string_view text)
     if (first == std::string_view::npos ||
         std::ranges::count(text.substr(0, first), '/') != 2) // of a run
         return {};
-    const auto sequence = number(text.substr(second + 1));
+    const auto sequence = parse_sequence(text.substr(second + 1));
     if (!sequence || *sequence == 0)
         return {};
     return MessageId{std::string(text.substr(0, first)),

@@ -61,6 +61,11 @@ std::optional<Message> unpack(std::span<const std::byte> bytes)
                    std::string(rest.substr(names))};
 }
 
+bool is_sound(const BlockHead& h)
+{
+    return h.magic == block_magic && h.head_checksum == head_checksum_of(h) && h.raw <= block_most;
+}
+
 bool get(int fd, void* to, std::size_t size, std::uint64_t from)
 {
     return ::pread(fd, to, size, static_cast<off_t>(from)) == static_cast<ssize_t>(size);

@@ -51,7 +51,7 @@ Output::Output() : is_socket_(is_kind(fd_, S_IFSOCK)), flush_at_(write_size)
 }
 
 Output::Output(std::unique_ptr<Carrier> carrier, std::string where)
-    : fd_(-1), path_(std::move(where)), flush_at_(write_size), carrier_(std::move(carrier))
+    : fd_(-1), path_(std::move(where)), flush_at_(0), carrier_(std::move(carrier))
 {
 }
 
@@ -120,11 +120,6 @@ void Output::never_wait(std::size_t most)
 void Output::line_done()
 {
     lines_++;
-    if (carrier_) {
-        lines_lost_ += carrier_->take({buffer_.data(), buffer_.size()}) ? 0 : 1;
-        buffer_.clear();
-        return;
-    }
     if (waiting() > most_) {
         if (!std::exchange(dropping_, true))
             add_news(
@@ -142,7 +137,7 @@ void Output::line_done()
 void Output::flush()
 {
     if (carrier_)
-        return carrier_->flush();
+        return carry();
     if (health_ == Health::good && (!remote_ || connected()))
         write_some();
     if (health_ != Health::good)
@@ -170,6 +165,16 @@ void Output::catch_up(int fd, std::chrono::milliseconds most)
         if (n <= 0 || either[0].revents != 0)
             return;
     }
+}
+
+/// Each line as it is done; without one, time may have passed.
+void Output::carry()
+{
+    if (buffer_.size() == 0)
+        return carrier_->flush();
+    lines_lost_ += carrier_->take({buffer_.data(), buffer_.size()}) ? 0 : 1;
+    buffer_.clear();
+    line_start_ = 0;
 }
 
 void Output::drain(std::chrono::milliseconds most)

@@ -28,11 +28,6 @@ std::uint32_t checksum_of(const Preamble& p)
         checksum_of(std::as_bytes(std::span(&p, 1)).first(offsetof(Preamble, checksum))));
 }
 
-bool is_sound(const BlockHead& h)
-{
-    return h.magic == block_magic && h.head_checksum == head_checksum_of(h) && h.raw <= block_most;
-}
-
 std::span<const std::byte> seal(ZSTD_CCtx* c, BlockHead& head, std::span<const std::byte> what,
                                 std::vector<std::byte>& stored)
 {

@@ -85,8 +85,6 @@ std::uint64_t checksum_of(std::span<const std::byte> bytes);
 std::uint64_t head_checksum_of(const BlockHead& head);
 std::uint32_t checksum_of(const Preamble& p);
 
-/// Sound, and something that a writer writes.
-bool is_sound(const BlockHead& h);
 /// The block in `stored`: its head, whose sizes and checksums are set here, and `what` compressed.
 /// Empty: there is no memory for it.
 std::span<const std::byte> seal(ZSTD_CCtx* c, BlockHead& head, std::span<const std::byte> what,
