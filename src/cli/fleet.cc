@@ -50,7 +50,9 @@ fleet::Reading reading_of(const Options& o)
     const bool whole = o.view == Command::doctor || o.view == Command::report;
     r.group = whole ? "" : o.fleet.group.empty() ? name_of(o.view) : o.fleet.group;
     constexpr double more_s = 10; // than one end waits for the other
-    r.ack_wait = std::chrono::seconds(static_cast<int>(o.fleet.wait_s + more_s));
+    constexpr int at_once_s = 5;  // nothing waits for anything
+    r.ack_wait =
+        std::chrono::seconds(whole ? at_once_s : static_cast<int>(o.fleet.wait_s + more_s));
     r.until_now = o.once || (whole && !o.duration_s);
     if (o.fleet.since_s)
         r.since_ns = now_ns(CLOCK_REALTIME) - static_cast<std::int64_t>(*o.fleet.since_s * 1e9);

@@ -105,10 +105,12 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
 void add_output_options(CLI::App& app, Options& o, const std::string& reopened = "")
 {
     app.add_flag("--json", o.json, "one JSON object a line");
+    const std::string live = reopened.empty() ? ""
+                                              : ", or to NATS JetStream: "
+                                                "nats://HOST[,HOST]/STREAM (docs/fleet.md)";
     app.add_option("-o", o.output,
                    "write to a file (mode 0600" + reopened +
-                       "), to a stream socket: unix:PATH, tcp:HOST:PORT, or to NATS JetStream: "
-                       "nats://HOST[,HOST]/STREAM (see docs/fleet.md)")
+                       "), to a stream socket: unix:PATH, tcp:HOST:PORT" + live)
         ->type_name("WHERE");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(countable)

@@ -23,7 +23,7 @@ struct Delivery {
 
 /// How a stream is read.
 struct Reading {
-    std::string group; ///< that shares the partitions; "" = all of it is read, nothing acknowledged
+    std::string group; ///< that shares the partitions; "" = it reads all, for itself
     std::chrono::seconds ack_wait{15};    ///< somebody else gets it then; a new group's only
     bool until_now = false;               ///< it ends when everything that is there has come
     std::optional<std::int64_t> since_ns; ///< UTC: older messages are left out; a new group's only

@@ -168,18 +168,16 @@ private:
         jsConsumerConfig_Init(&config);
         config.Durable = name.c_str();
         config.FilterSubject = subject.c_str();
-        config.AckPolicy = reading_.group.empty() ? js_AckNone : js_AckExplicit;
+        config.AckPolicy = js_AckExplicit; // what is lost on its way to us comes again
         config.DeliverPolicy = js_DeliverAll;
         if (reading_.since_ns) {
             config.DeliverPolicy = js_DeliverByStartTime;
             config.OptStartTime = *reading_.since_ns;
         }
-        if (reading_.group.empty()) {
+        if (reading_.group.empty())
             config.InactiveThreshold = std::chrono::nanoseconds(60s).count();
-        } else {
-            config.AckWait = std::chrono::nanoseconds(reading_.ack_wait).count();
-            config.MaxAckPending = most_unacknowledged;
-        }
+        config.AckWait = std::chrono::nanoseconds(reading_.ack_wait).count();
+        config.MaxAckPending = most_unacknowledged;
         jsConsumerInfo* got = nullptr;
         natsStatus s = js_GetConsumerInfo(&got, js_.get(), place_.stream.c_str(), name.c_str(),
                                           nullptr, nullptr);
@@ -282,20 +280,22 @@ private:
             push(p, Nats<natsMsg>(std::exchange(list.Msgs[i], nullptr)));
         natsMsgList_Destroy(&list);
         const bool nothing = s == NATS_TIMEOUT || s == NATS_NOT_FOUND;
-        if (nothing && reading_.until_now && pending(p->number) == 0)
+        if (nothing && reading_.until_now && all_came(*p))
             p->ended = true;
         return s == NATS_OK || nothing;
     }
 
-    /// Messages that have not been delivered; nullopt: it cannot be told.
-    std::optional<std::uint64_t> pending(unsigned number)
+    /// Every message there is has been delivered, and what is not acknowledged is here: none is on
+    /// its way, or has been lost on it. False, too: it cannot be told.
+    bool all_came(const Partition& p)
     {
         jsConsumerInfo* got = nullptr;
         if (js_GetConsumerInfo(&got, js_.get(), place_.stream.c_str(),
-                               consumer_name(number).c_str(), nullptr, nullptr) != NATS_OK)
-            return {};
+                               consumer_name(p.number).c_str(), nullptr, nullptr) != NATS_OK)
+            return false;
         const Nats<jsConsumerInfo> info(got);
-        return info->NumPending;
+        return info->NumPending == 0 &&
+               info->NumAckPending <= static_cast<std::int64_t>(p.out.load());
     }
 
     void push(const std::shared_ptr<Partition>& p, Nats<natsMsg> message)
@@ -407,7 +407,7 @@ private:
     /// As natsMsg_Ack() would, which wants the subscription to be there still.
     void answer(natsMsg* message, const char* what)
     {
-        if (!reading_.group.empty() && natsMsg_GetReply(message) != nullptr)
+        if (natsMsg_GetReply(message) != nullptr)
             natsConnection_PublishString(connection_.get(), natsMsg_GetReply(message), what);
     }
 
