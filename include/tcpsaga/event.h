@@ -127,7 +127,7 @@ struct Close {
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
     std::optional<Peer> peer{};
     std::optional<OtherHost> peer_host{}; ///< the peer's; nullopt: this one
-    const Close* other = nullptr; ///< the peer's life, told with this one (make_pairs())
+    const Close* other = nullptr;         ///< the peer's life, told with this one (make_pairs())
 };
 /// It has been in CLOSE_WAIT or FIN_WAIT2 for long: who should close it does not.
 struct Stuck {

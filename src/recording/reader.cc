@@ -207,8 +207,9 @@ bool RecordingReader::Impl::unpack(const BlockHead& h, std::uint64_t from)
 /// The next block is unpacked while this one is read: that is a seventh of a replay's work.
 void RecordingReader::Impl::look_ahead()
 {
+    constexpr std::size_t worth_a_thread = block_size / 8;
     const auto next = head_at(at);
-    if (!next || next->type != BlockType::inputs)
+    if (!next || next->type != BlockType::inputs || next->raw < worth_a_thread)
         return;
     ahead_from = at;
     // Deferred, that is done when it is asked for, where no thread can be had.
