@@ -313,7 +313,7 @@ void add_fleet_options(CLI::App& app, Options& o, Raw& raw)
         app.remove_option(app.get_option(of_one_host));
     add_output_options(app, o);
     add_kind_options(app, o);
-    add_pairs_option(app, o);
+    add_pairs_option(app, o, "in this stream");
     app.add_option(
            "--group", o.fleet.group,
            "readers of one group share the stream, and go on where it was (the view's name)")
