@@ -20,7 +20,7 @@ namespace event {
 using Micros = std::optional<std::uint64_t>;
 
 struct Listen {
-    std::uint32_t backlog;                ///< effective: sk_max_ack_backlog
+    std::uint32_t backlog = 0;            ///< effective: sk_max_ack_backlog
     std::optional<std::uint32_t> asked{}; ///< listen()'s argument, where known
 };
 enum class UnlistenWhy : std::uint8_t { closed, process_exit };
@@ -34,7 +34,7 @@ struct PortUse {
     std::uint32_t time_wait, live; ///< those taken: in TIME_WAIT, in other states
 };
 struct ConnectError {
-    int err;                        ///< positive errno, 0 = the kernel gave none
+    int err = 0;                    ///< positive errno, 0 = the kernel gave none
     std::optional<PortUse> ports{}; ///< with EADDRNOTAVAIL
 };
 /// bind() or listen() failed; the connection is the socket with the address that was wanted.
@@ -48,7 +48,7 @@ struct SynackTimeout {
     std::uint32_t retransmits;
 };
 struct StateChange {
-    State old_state, new_state;
+    State old_state{}, new_state{};
     Micros us;             ///< time spent in old_state
     bool inferred = false; ///< concluded from other facts, no hook saw it
 };
@@ -59,31 +59,31 @@ struct Accept {
 /// By ts_tw_end; `overflow`: there was no room for the entry.
 enum class TimeWaitEnd : std::uint8_t { unknown, expired, reused, reset, purged, overflow };
 struct TimeWait {
-    TimeWaitEnd why;
+    TimeWaitEnd why{};
     std::optional<std::uint64_t> held_ms;
 };
 /// accept() failed for want of something; the connection is the listener.
 struct AcceptError {
-    int err;
+    int err = 0;
     std::optional<std::uint64_t> fd_limit; ///< RLIMIT_NOFILE of the process
     std::optional<std::uint32_t> acceptq, acceptq_max;
-    std::uint64_t n; ///< failures that this event stands for
+    std::uint64_t n = 0; ///< failures that this event stands for
 };
 enum class Queue : std::uint8_t { syn, accept };
 enum class Stage : std::uint8_t { syn, ack };
 enum class Action : std::uint8_t { drop, cookie, reset };
 /// A packet met a full queue. Its connection is the listener's, with the packet's addresses.
 struct Overflow {
-    Queue queue;
+    Queue queue{};
     std::optional<Stage> stage;
-    Action action;
-    bool max_syn_backlog; ///< the SYN queue was full by net.ipv4.tcp_max_syn_backlog
+    Action action{};
+    bool max_syn_backlog = false; ///< the SYN queue was full by net.ipv4.tcp_max_syn_backlog
     std::optional<std::uint32_t> synq, acceptq, acceptq_max;
-    std::uint64_t n;                        ///< packets that this event stands for
+    std::uint64_t n = 0;                    ///< packets that this event stands for
     std::optional<std::uint64_t> poll_ms{}; ///< found by looking, this long after the last look
 };
 struct Reset {
-    bool sent;
+    bool sent = false;
     std::string_view reason; ///< the kernel's name for it, "" when it gives none
 };
 /// By ts_retransmitted.
@@ -99,9 +99,9 @@ struct Retransmit {
 /// The kernel dropped a packet. The connection has the packet's addresses; its id is 0 when no
 /// connection of these is known.
 struct Drop {
-    std::string reason; ///< the kernel's name for it, its number when it has none; "" = not told
-    std::string place;  ///< "tcp_v4_rcv+0x1a0"; "" = not known
-    std::uint64_t n;    ///< packets that this event stands for
+    std::string reason;  ///< the kernel's name for it, its number when it has none; "" = not told
+    std::string place;   ///< "tcp_v4_rcv+0x1a0"; "" = not known
+    std::uint64_t n = 0; ///< packets that this event stands for
 };
 enum class End : std::uint8_t {
     fin,
@@ -120,10 +120,10 @@ struct OtherHost {
     std::string_view name; ///< outlives the event
 };
 struct Close {
-    std::uint64_t tx_bytes, rx_bytes; ///< payload: acknowledged by, received from the peer
+    std::uint64_t tx_bytes = 0, rx_bytes = 0; ///< payload: acknowledged by, received from the peer
     Micros duration_us, established_us, handshake_us, accept_wait_us, srtt_us;
-    std::uint32_t retransmits;
-    End end;
+    std::uint32_t retransmits = 0;
+    End end{};
     std::string_view why{}; ///< what made `end` so, "" = `end` says all, or it is not known
     std::optional<Peer> peer{};
     std::optional<OtherHost> peer_host{}; ///< the peer's; nullopt: this one

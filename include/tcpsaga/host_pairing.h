@@ -93,7 +93,7 @@ private:
     };
     /// What the clocks of two hosts may be apart: the second's less the first's, measured at `at`.
     struct Range {
-        std::int64_t low, high, at;
+        std::int64_t low = 0, high = 0, at = 0;
         std::uint64_t n = 1;      ///< pairs that agree
         std::uint32_t weight = 1; ///< the same, of which the latest count most
 
@@ -110,7 +110,7 @@ private:
     void erase(std::uint32_t slot);
     template <class Visit>
     void for_each_mirrored(const HostEnd& e, const Visit& visit) const;
-    [[nodiscard]] std::optional<Range> range_of(const HostEnd& a, const HostEnd& b) const;
+    [[nodiscard]] static std::optional<Range> range_of(const HostEnd& a, const HostEnd& b);
     void vote(const HostEnd& e);
     [[nodiscard]] const Range* best(std::uint32_t a, std::uint32_t b) const;
     [[nodiscard]] std::optional<std::int64_t> fitness(const HostEnd& a, const HostEnd& b) const;

@@ -229,7 +229,7 @@ bool HostPairing::Range::agrees(const Range& other) const
 
 /// What the clocks were apart, had these two ends been one connection's. nullopt: it cannot be
 /// told.
-std::optional<HostPairing::Range> HostPairing::range_of(const HostEnd& a, const HostEnd& b) const
+std::optional<HostPairing::Range> HostPairing::range_of(const HostEnd& a, const HostEnd& b)
 {
     const HostEnd& client = a.role == Role::client ? a : b;
     const HostEnd& server = a.role == Role::client ? b : a;

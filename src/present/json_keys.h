@@ -8,13 +8,15 @@
 
 namespace tcpsaga {
 
+// NOLINTBEGIN(*-avoid-c-arrays): literals, whose size the compiler knows
+
 template <std::size_t N>
-char* put_key(char* to, const char (&key)[N]) // NOLINT(*-avoid-c-arrays)
+char* put_key(char* to, const char (&key)[N])
 {
     return put(put(put(to, ",\""), key), "\":");
 }
 template <std::size_t N>
-void begin(Room& room, const char (&key)[N]) // NOLINT(*-avoid-c-arrays)
+void begin(Room& room, const char (&key)[N])
 {
     room.go_to(put_key(room.at(), key));
 }
@@ -197,5 +199,7 @@ struct Keys {
 
 /// Appends a summary's keys, whose lists may be long.
 void append_summary(fmt::memory_buffer& to, const event::Summary& summary);
+
+// NOLINTEND(*-avoid-c-arrays)
 
 } // namespace tcpsaga

@@ -15,13 +15,13 @@ struct SummaryKeys {
     Out out = std::back_inserter(buffer);
 
     template <std::size_t N, class T>
-    void number(const char (&key)[N], const T& value) const
+    void number(const char (&key)[N], const T& value) const // NOLINT(*-avoid-c-arrays)
     {
         Room room(buffer, N + 24);
         Keys{room}.number(key, value);
     }
     template <std::size_t N>
-    void name(const char (&key)[N], std::string_view value) const
+    void name(const char (&key)[N], std::string_view value) const // NOLINT(*-avoid-c-arrays)
     {
         Room room(buffer, N + value.size() + 6);
         Keys{room}.name(key, value);

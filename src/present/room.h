@@ -87,7 +87,7 @@ char* put_digits(char* to, Unsigned value, int width)
 inline char* put_number(char* to, std::uint64_t value)
 {
     // 1233 / 4096 is a little more than log10(2).
-    const int about = std::bit_width(value | 1) * 1233 >> 12;
+    const int about = static_cast<int>(std::bit_width(value | 1)) * 1233 >> 12;
     const int width =
         about + (value >= powers_of_ten[static_cast<std::size_t>(about)] ? 1 : 0); // NOLINT
     if (value <= UINT32_MAX)
