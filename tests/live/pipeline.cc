@@ -48,10 +48,7 @@ bool eventually(const std::function<bool()>& holds)
 
 void storm_whole(const Server& server, int count)
 {
-    ASSERT_EQ(run({peer_path(), "storm", "127.0.0.1", std::to_string(server.port),
-                   std::to_string(count)})
-                  .exit_code,
-              0);
+    ASSERT_EQ(storm(server, count).exit_code, 0);
 }
 
 } // namespace live
