@@ -120,4 +120,5 @@ jq -c 'select(.event == "summary" and .final) | .audit[] | select(.kernel != .se
 whole=$(jq -c "select(.event == \"close\" and (.lport == $port or .rport == $port))" "$work/out" | wc -l)
 [ "$whole" = 2000 ] || fail "of the last 2000 ends $whole were seen"
 echo "memory: $first kB at first, $now kB at last"
-[ "$now" -le $((first + first / 10 + 1024)) ] || fail "memory grows"
+# A connection whose end was lost is kept, until its place is needed: 100 bytes per record that was lost.
+[ "$now" -le $((first + first / 10 + 1024 + lost / 10)) ] || fail "memory grows"

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "doctor.h"
 #include "exporter.h"
+#include "heap.h"
 #include "looker.h"
 #include "notify.h"
 #include "open_output.h"
@@ -543,6 +544,7 @@ int run_live(const Options& options)
     Looker looker(options.filter.netns);
     if (const auto status = separate(looker, options); !status)
         return fail(status.error());
+    use_roomy_heap();
     // Beside the hooks' programs, each of which needs the kernel's types read for itself.
     std::future<std::unique_ptr<SnapshotReader>> snapshot;
     if (options.snapshot)
@@ -580,6 +582,7 @@ int run_live(const Options& options)
     tell_what_is_lost(missing);
     if (*exporter)
         say("metrics on {}", (*exporter)->url());
+    trim_heap();
     say("ready ({})", tracing->plan.title());
     notify_service("READY=1");
     if (session.top != nullptr)

@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <type_traits>
 
 #include "tcpsaga/probe.h"
@@ -31,11 +33,26 @@ bool has(const Capabilities& set, int capability, cap_flag_t flag)
     return set && cap_get_flag(set.get(), capability, flag, &value) == 0 && value == CAP_SET;
 }
 
+/// Threads that were joined are seen for a moment yet: their end is told before they are gone.
 bool has_other_threads()
 {
-    std::error_code unknown;
-    const std::filesystem::directory_iterator tasks("/proc/self/task", unknown);
-    return std::distance(begin(tasks), end(tasks)) > 1;
+#ifdef __SANITIZE_THREAD__ // ThreadSanitizer has one of its own
+    constexpr int own = 2;
+#else
+    constexpr int own = 1;
+#endif
+    constexpr auto patience = std::chrono::seconds(1);
+    constexpr auto pause = std::chrono::milliseconds(1);
+    const auto end = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        std::error_code unknown;
+        const std::filesystem::directory_iterator tasks("/proc/self/task", unknown);
+        if (std::distance(begin(tasks), std::filesystem::directory_iterator()) <= own)
+            return false;
+        if (std::chrono::steady_clock::now() > end)
+            return true;
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 /// As kernel.kptr_restrict and kernel.perf_event_paranoid have it for us: all addresses are zero.
