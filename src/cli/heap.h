@@ -17,16 +17,15 @@ namespace tcpsaga {
 inline void use_roomy_heap()
 {
 #ifdef __GLIBC__
-    constexpr std::size_t page = 4096;
     constexpr std::size_t room = 24 << 20;
     mallopt(M_ARENA_MAX, 1);             // for other threads, too
     mallopt(M_MMAP_THRESHOLD, 32 << 20); // its maximum
     mallopt(M_TRIM_THRESHOLD, 2 * room);
-    const std::unique_ptr<std::byte[]> all(new (std::nothrow) std::byte[room]);
-    void* begin = all.get();
-    std::size_t size = room;
-    if (begin != nullptr && std::align(page, page, begin, size) != nullptr)
-        madvise(begin, size / page * page, MADV_HUGEPAGE);
+    constexpr std::align_val_t page{4096};
+    const auto give_back = [](void* p) { ::operator delete(p, page); };
+    const std::unique_ptr<void, decltype(give_back)> all(::operator new(room, page, std::nothrow));
+    if (all)
+        madvise(all.get(), room, MADV_HUGEPAGE);
 #endif
 }
 
