@@ -24,7 +24,8 @@
 #define NCURSES_NOMACROS // NOLINT: read by curses.h
 #include <curses.h>
 #include <term.h>
-#undef columns // a capability, to term.h
+#undef columns // capabilities, to term.h
+#undef lines
 
 namespace tcpsaga {
 namespace {

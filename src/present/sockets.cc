@@ -28,7 +28,7 @@ Place place_of(const SocketRow& row)
     return {t.netns, row.state != State::listen, t.local.port, t.local.addr, t.remote, row.cookie};
 }
 
-bool comes_before(const SocketRow* a, const SocketRow* b)
+bool is_listed_before(const SocketRow* a, const SocketRow* b)
 {
     return place_of(*a) < place_of(*b);
 }
@@ -214,7 +214,7 @@ ChosenSockets choose_sockets(const std::vector<SocketRow>& all, const Filter& fi
         if (filter.passes(row.tuple, row.family) && has_process(row, filter) &&
             (states.empty() || std::ranges::find(states, state_of(row)) != states.end()))
             chosen.push_back(&row);
-    std::ranges::sort(chosen, comes_before);
+    std::ranges::sort(chosen, is_listed_before);
     return chosen;
 }
 
