@@ -91,7 +91,8 @@ void SettingsReader::read()
     settings_.queues.clear();
     for (const auto& [inode, paths] : namespaces.paths()) {
         const auto netns = inode;
-        std::istringstream(paths.front().substr(sizeof("/proc/") - 1)) >> settings_.inhabitants[netns];
+        std::istringstream(paths.front().substr(sizeof("/proc/") - 1)) >>
+            settings_.inhabitants[netns];
         namespaces.visit(netns, [&] {
             read_into(settings_.sysctls[netns], of_netns);
             constexpr auto listen = 1U << static_cast<unsigned>(State::listen);
