@@ -12,6 +12,7 @@
 
 #include "describe.h"
 #include "exporter.h"
+#include "open_output.h"
 #include "tcpsaga/output.h"
 #include "values.h"
 
@@ -104,9 +105,12 @@ void add_hook_options(CLI::App& app, Options& o, Raw& raw)
 void add_output_options(CLI::App& app, Options& o, const std::string& reopened = "")
 {
     app.add_flag("--json", o.json, "one JSON object a line");
+    const std::string live = reopened.empty() ? ""
+                                              : ", or to NATS JetStream: "
+                                                "nats://HOST[,HOST]/STREAM (docs/fleet.md)";
     app.add_option("-o", o.output,
                    "write to a file (mode 0600" + reopened +
-                       "), or to a stream socket: unix:PATH, tcp:HOST:PORT")
+                       "), to a stream socket: unix:PATH, tcp:HOST:PORT" + live)
         ->type_name("WHERE");
     app.add_option("--count", o.count, "stop after so many lines")
         ->check(countable)
@@ -280,6 +284,63 @@ void add_report_options(CLI::App& app, Options& o, Raw& raw)
         ->type_name("FILE");
 }
 
+void add_stream_options(CLI::App& app, Options& o)
+{
+    app.add_option("--replicas", o.fleet.replicas, "servers that keep each message (1)")
+        ->check(CLI::IsMember({1, 3, 5}))
+        ->type_name("1|3|5");
+    app.add_option("--max-age", o.fleet.max_age_s, "messages are kept for so long (86400; 0: ever)")
+        ->type_name("SECS");
+    app.add_option("--max-bytes", o.fleet.max_bytes,
+                   "the oldest messages go beyond this (no bound)")
+        ->transform(CLI::AsSizeValue(false))
+        ->type_name("SIZE");
+    app.add_option("--duplicates", o.fleet.duplicates_s,
+                   "a message that is sent again within this is known to the servers (120)")
+        ->check(CLI::Range(1, 86400))
+        ->type_name("SECS");
+}
+
+/// Options may come before or behind the name of the view.
+void add_fleet_options(CLI::App& app, Options& o, Raw& raw)
+{
+    const auto place = [&o](CLI::App& to) {
+        to.add_option("PLACE", o.fleet.place, "nats://HOST[,HOST]/STREAM: see docs/fleet.md");
+    };
+    place(app);
+    add_filter_options(app, o, raw);
+    for (const char* of_one_host : {"--cgroup", "--netns"})
+        app.remove_option(app.get_option(of_one_host));
+    add_output_options(app, o);
+    add_kind_options(app, o);
+    add_pairs_option(app, o, "in this stream");
+    app.add_option(
+           "--group", o.fleet.group,
+           "readers of one group share the stream, and go on where it was (the view's name)")
+        ->type_name("NAME");
+    app.add_option("--since", o.fleet.since_s, "leave out what was sent before so many seconds")
+        ->check(positive)
+        ->type_name("SECS");
+    app.add_option("--wait", o.fleet.wait_s,
+                   "one end of a connection waits for the other's so long (5)")
+        ->check(CLI::Range(0.0, 20.0))
+        ->type_name("SECS");
+    app.add_option("--duration", o.duration_s, "stop after so many seconds")
+        ->check(positive)
+        ->type_name("SECS");
+    app.add_flag("--once", o.once, "stop when everything that is there is told");
+    app.add_subcommand("trace", "a line per lifecycle event (default)")->fallthrough();
+    app.add_subcommand("life", "a line per finished connection")->fallthrough();
+    app.add_subcommand("summary", "a line per summary of a host")->fallthrough();
+    app.add_subcommand("doctor", "what was wrong on all hosts, and what to do")->fallthrough();
+    app.add_subcommand("report", "a page with plots, a tab for each host")->fallthrough();
+    auto* init = app.add_subcommand("init", "make the stream, or change it")->fallthrough();
+    add_stream_options(*init, o);
+    for (CLI::App* view : app.get_subcommands([](CLI::App*) { return true; }))
+        place(*view); // before or behind it
+    app.require_subcommand(0, 1);
+}
+
 Status understand_filter(Options& o, const Raw& raw)
 {
     o.filter.family = raw.only_v4 ? 4 : raw.only_v6 ? 6 : 0;
@@ -304,6 +365,20 @@ Status understand_filter(Options& o, const Raw& raw)
     return check(o.filter);
 }
 
+Status check_fleet(const Options& o)
+{
+    if (o.fleet.place.empty())
+        return Error{"no place", "to read from", 0, "want nats://HOST[,HOST]/STREAM"};
+    if (const auto place = fleet::parse_place(o.fleet.place); !place)
+        return place.error();
+    const bool plain = std::ranges::all_of(o.fleet.group, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_';
+    });
+    if (!plain)
+        return Error{"bad group", "'" + o.fleet.group + "'", 0, "want letters, digits, - and _"};
+    return Nothing{};
+}
+
 /// What only some of the views can do.
 Status check_view(const Options& o)
 {
@@ -311,16 +386,18 @@ Status check_view(const Options& o)
         std::ranges::find(o.kinds, "state") == o.kinds.end())
         return Error{"no state event is told with this --event, so there is nothing for", "--state",
                      0, "add state to --event, or leave --state out"};
-    if (o.command != Command::replay) {
+    if (o.command == Command::fleet)
+        if (auto status = check_fleet(o); !status)
+            return status;
+    if (o.command != Command::replay && o.command != Command::fleet) {
         if (std::ranges::find(o.kinds, "drop") != o.kinds.end() && o.wish.asked.empty())
             return Error{"nothing is told of", "--event drop", 0, "add --drops"};
         return Nothing{};
     }
     if (o.view != Command::trace && !(o.kinds.empty() && o.states.empty()))
-        return Error{"life, doctor and report do not take", "--event and --state", 0,
-                     "are for replay FILE trace"};
+        return Error{"only trace takes", "--event and --state", 0, "leave them out"};
     if (o.view != Command::life && o.pairs)
-        return Error{"events are not told in pairs:", "--pairs", 0, "is for replay FILE life"};
+        return Error{"events are not told in pairs:", "--pairs", 0, "is for life"};
     return Nothing{};
 }
 
@@ -333,8 +410,15 @@ Status understand(Options& o, const Raw& raw)
             o.wish.preferred = m;
     if (auto known = choose(o.wish, [](const Hook&) { return Status(Nothing{}); }); !known)
         return known.error();
-    if (auto status = Output::check(o.output); !status)
+    if (auto status = check_output_name(o.output); !status)
         return status;
+    if (fleet::is_place(o.output)) {
+        if (o.command == Command::replay || o.command == Command::sockets ||
+            o.command == Command::fleet)
+            return Error{"only a live command writes to", "'" + o.output + "'", 0,
+                         "want trace, life or doctor"};
+        o.json = true;
+    }
     if (!o.metrics.empty()) {
         const auto address = metrics_address(o.metrics);
         if (!address)
@@ -373,6 +457,7 @@ const std::map<std::string, Command>& commands()
         {"trace", Command::trace},   {"life", Command::life},       {"doctor", Command::doctor},
         {"top", Command::top},       {"sockets", Command::sockets}, {"check", Command::check},
         {"record", Command::record}, {"replay", Command::replay},   {"report", Command::report},
+        {"fleet", Command::fleet},   {"summary", Command::summary},
     };
     return all;
 }
@@ -416,6 +501,9 @@ Parsed parse_arguments(int argc, const char* const* argv)
     add_replay_options(*replay, o, raw);
     auto* report = app.add_subcommand("report", "one self-contained HTML page of recordings");
     add_report_options(*report, o, raw);
+    auto* fleet = app.add_subcommand(
+        "fleet", "trace, life, summary, doctor or report of many hosts, from NATS JetStream");
+    add_fleet_options(*fleet, o, raw);
     auto* sockets = app.add_subcommand(
         "sockets", "every TCP socket with its process, as ss -tanpo has them, and their counts");
     add_socket_options(*sockets, o, raw);
@@ -430,7 +518,8 @@ Parsed parse_arguments(int argc, const char* const* argv)
         print_description(app);
         return {{}, 0};
     }
-    if (argc > 1 && argv[1][0] != '-' && !commands().contains(argv[1]))
+    if (argc > 1 && argv[1][0] != '-' &&
+        (!commands().contains(argv[1]) || std::strcmp(argv[1], "summary") == 0))
         return {{}, refuse("no command '" + std::string(argv[1]) + "'", "")};
     std::string command;
     try {
@@ -444,12 +533,15 @@ Parsed parse_arguments(int argc, const char* const* argv)
     }
     command = app.get_subcommands()[0]->get_name();
     o.command = commands().at(command);
-    const auto views = replay->get_subcommands();
-    o.view = commands().at(views.empty() ? command : views[0]->get_name());
+    auto views = replay->get_subcommands();
+    if (o.command == Command::fleet)
+        views = fleet->get_subcommands();
+    o.fleet.init = !views.empty() && views[0]->get_name() == "init";
+    o.view = commands().at(views.empty() || o.fleet.init ? command : views[0]->get_name());
     if (o.command == Command::report)
         o.command = Command::replay;
     if (o.view != Command::life && o.view != Command::doctor && o.view != Command::top &&
-        o.view != Command::report)
+        o.view != Command::report && o.view != Command::summary)
         o.view = Command::trace;
     if (o.view == Command::doctor && o.count)
         return {{}, refuse("doctor prints at its end: --duration, not --count", command)};
