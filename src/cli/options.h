@@ -37,12 +37,12 @@ struct FleetOptions {
     std::string place; ///< nats://…
     bool init = false; ///< make the stream
     unsigned replicas = 1;
-    std::uint64_t max_age_s = 24 * 3600; ///< what is older goes; 0 = nothing does
-    std::uint64_t max_bytes = 0;         ///< of the stream; 0 = no bound
-    std::uint64_t duplicates_s = 120;    ///< ids of messages are remembered for so long
-    std::string group;                   ///< of readers that share; "" = named as the view
-    std::optional<double> since_s;       ///< what is older is left out
-    double wait_s = 5;                   ///< one end's `close` waits so long for the other's
+    std::uint64_t max_age_s = 86'400; ///< what is older goes; 0 = nothing does
+    std::uint64_t max_bytes = 0;      ///< of the stream; 0 = no bound
+    std::uint64_t duplicates_s = 120; ///< ids of messages are remembered for so long
+    std::string group;                ///< of readers that share; "" = named as the view
+    std::optional<double> since_s;    ///< what is older is left out
+    double wait_s = 5;                ///< one end's `close` waits so long for the other's
 };
 
 struct Options {

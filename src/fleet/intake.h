@@ -58,9 +58,9 @@ public:
 /// How a stream is made.
 struct StreamWish {
     unsigned replicas = 1;
-    std::uint64_t max_age_s = 24 * 3600; ///< of a message; 0 = for ever
-    std::uint64_t max_bytes = 0;         ///< of all; 0 = as much as the servers let it
-    std::uint64_t duplicates_s = 120;    ///< ids of messages are remembered for as long
+    std::uint64_t max_age_s = 86'400; ///< of a message; 0 = for ever
+    std::uint64_t max_bytes = 0;      ///< of all; 0 = as much as the servers let it
+    std::uint64_t duplicates_s = 120; ///< ids of messages are remembered for as long
 };
 
 /// Makes the stream, or sees to it that the one that is there is so. What was done, for a person.

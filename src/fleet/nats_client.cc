@@ -56,6 +56,7 @@ Result<Nats<natsOptions>> options_for(const Place& place, const std::string& cli
         return nats_error("cannot connect to", place, s);
     Nats<natsOptions> o(made);
     std::vector<const char*> servers;
+    servers.reserve(place.servers.size());
     for (const std::string& server : place.servers)
         servers.push_back(server.c_str());
     natsStatus s =
@@ -120,8 +121,7 @@ Result<unsigned> check_stream(jsCtx* js, const Place& place)
         return nats_error("cannot look at", place, s, code);
     const Nats<jsStreamInfo> info(got);
     std::vector<std::string> subjects;
-    for (int i = 0; i < info->Config->SubjectsLen; i++)
-        subjects.emplace_back(info->Config->Subjects[i]);
+    subjects.assign(info->Config->Subjects, info->Config->Subjects + info->Config->SubjectsLen);
     const unsigned partitions = partitions_of(subjects);
     if (partitions == 0)
         return Error{"not a stream of tcpsaga's:", place.name, 0,

@@ -37,7 +37,10 @@ struct Partition {
 class NatsIntake;
 
 struct NatsDelivery : Delivery {
+    NatsDelivery() = default;
     ~NatsDelivery() override;
+    NatsDelivery(const NatsDelivery&) = delete;
+    NatsDelivery& operator=(const NatsDelivery&) = delete;
     Nats<natsMsg> message;
     std::shared_ptr<Partition> of;
     NatsIntake* intake = nullptr;

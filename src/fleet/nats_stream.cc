@@ -32,6 +32,7 @@ Result<std::string> make_stream(const Place& place, const StreamWish& wish)
 
     const auto subjects = subjects_of(place.partitions);
     std::vector<const char*> names;
+    names.reserve(subjects.size());
     for (const std::string& s : subjects)
         names.push_back(s.c_str());
     jsStreamConfig config;

@@ -35,7 +35,7 @@ std::string lane_of(const std::string& subject)
 
 } // namespace
 
-Shipper::Shipper(Run run, unsigned partitions, std::unique_ptr<Engine> engine,
+Shipper::Shipper(const Run& run, unsigned partitions, std::unique_ptr<Engine> engine,
                  std::unique_ptr<Spool> spool, Limits limits)
     : run_(run.text()), partitions_(partitions), limits_(limits), engine_(std::move(engine)),
       spool_(std::move(spool))

@@ -37,10 +37,12 @@ public:
         std::chrono::milliseconds again{500};       ///< a refused message is sent again after
     };
 
-    Shipper(Run run, unsigned partitions, std::unique_ptr<Engine> engine,
+    Shipper(const Run& run, unsigned partitions, std::unique_ptr<Engine> engine,
             std::unique_ptr<Spool> spool, Limits limits);
     /// As drain().
     ~Shipper() override;
+    Shipper(const Shipper&) = delete;
+    Shipper& operator=(const Shipper&) = delete;
 
     void start() override;
     bool take(std::string_view line) override;

@@ -266,40 +266,64 @@ bool Spool::put_back(const std::vector<Message>& messages)
     return all;
 }
 
+bool Spool::read_from(const Segment& s)
+{
+    if (read_fd_ >= 0 && read_number_ == s.number)
+        return true;
+    if (read_fd_ >= 0)
+        ::close(read_fd_);
+    read_fd_ = ::open(path_of(s.number).c_str(), O_RDONLY | O_CLOEXEC);
+    read_number_ = s.number;
+    return read_fd_ >= 0;
+}
+
+/// Into codec_->raw. False: nothing behind it can be read, either.
+bool Spool::read_block(Segment& s, BlockHead& head, bool& whole)
+{
+    if (!read_from(s)) {
+        fail("read", errno);
+        return false;
+    }
+    if (!get(read_fd_, &head, sizeof(head), s.at) || !is_sound(head)) {
+        fail("read", EIO);
+        return false;
+    }
+    codec_->stored.resize(head.stored);
+    whole = get(read_fd_, codec_->stored.data(), head.stored, s.at + sizeof(head)) &&
+            unseal(codec_->decompressor.get(), head, codec_->stored, codec_->raw);
+    s.at += sizeof(head) + head.stored;
+    return true;
+}
+
+std::optional<Message> Spool::next_of(Segment& s)
+{
+    while (s.read < s.held) {
+        BlockHead head{};
+        bool whole = false;
+        if (!read_block(s, head, whole)) {
+            waiting_ -= s.held - s.read;
+            s.settled += s.held - s.read;
+            s.read = s.held;
+            break;
+        }
+        if (head.type != BlockType::message)
+            continue;
+        s.read++;
+        waiting_--;
+        if (whole)
+            if (auto message = unpack(std::span(codec_->raw).first(head.raw)))
+                return message;
+        fail("read", EIO);
+        s.settled++;
+    }
+    return {};
+}
+
 std::optional<Spool::Item> Spool::next()
 {
-    for (Segment& s : segments_) {
-        while (s.read < s.held) {
-            if (read_fd_ < 0 || read_number_ != s.number) {
-                if (read_fd_ >= 0)
-                    ::close(read_fd_);
-                read_fd_ = ::open(path_of(s.number).c_str(), O_RDONLY | O_CLOEXEC);
-                read_number_ = s.number;
-            }
-            BlockHead head{};
-            if (read_fd_ < 0 || !get(read_fd_, &head, sizeof(head), s.at) || !is_sound(head)) {
-                fail("read", read_fd_ < 0 ? errno : EIO);
-                waiting_ -= s.held - s.read;
-                s.settled += s.held - s.read;
-                s.read = s.held;
-                break;
-            }
-            codec_->stored.resize(head.stored);
-            const bool whole =
-                get(read_fd_, codec_->stored.data(), head.stored, s.at + sizeof(head)) &&
-                unseal(codec_->decompressor.get(), head, codec_->stored, codec_->raw);
-            s.at += sizeof(head) + head.stored;
-            if (head.type != BlockType::message)
-                continue;
-            s.read++;
-            waiting_--;
-            auto message = whole ? unpack(std::span(codec_->raw).first(head.raw)) : std::nullopt;
-            if (message)
-                return Item{std::move(*message), s.number};
-            fail("read", EIO);
-            s.settled++;
-        }
-    }
+    for (Segment& s : segments_)
+        if (auto message = next_of(s))
+            return Item{std::move(*message), s.number};
     drop_done();
     return {};
 }

@@ -15,6 +15,10 @@
 #include "message.h"
 #include "tcpsaga/result.h"
 
+namespace tcpsaga {
+struct BlockHead;
+}
+
 namespace tcpsaga::fleet {
 
 class Spool {
@@ -63,6 +67,9 @@ private:
     std::optional<Segment> create(std::uint64_t number);
     bool write(Segment& s, const Message& m);
     bool write(Segment& s, const void* bytes, std::size_t size);
+    bool read_from(const Segment& s);
+    bool read_block(Segment& s, BlockHead& head, bool& whole);
+    std::optional<Message> next_of(Segment& s);
     void fail(const std::string& operation, int err);
     void close_files();
     void drop_done();
