@@ -159,10 +159,11 @@ void Shipper::run()
     while (!stopping_) {
         wake_.wait_for(lock, limits_.again / 2, [&] { return poked_; });
         poked_ = false;
+        const bool resting = resting_; // what a step before it saw of the engine may be over
         lock.unlock();
         step();
         lock.lock();
-        if (resting_ && idle()) {
+        if (resting && idle()) {
             resting_ = false;
             rested_.notify_one();
         }

@@ -206,6 +206,13 @@ struct Store {
 class TestEngine : public Engine {
 public:
     explicit TestEngine(std::shared_ptr<Store> store) : store_(std::move(store)) {}
+    ~TestEngine() override
+    {
+        store_->on_outcome = [](const std::string&, bool) {};
+        store_->on_change = [] {};
+    }
+    TestEngine(const TestEngine&) = delete;
+    TestEngine& operator=(const TestEngine&) = delete;
     void start(OnOutcome on_outcome, OnChange on_change) override
     {
         store_->on_outcome = std::move(on_outcome);
