@@ -21,16 +21,20 @@ public:
 
     /// Reads all of /proc.
     void find();
-    [[nodiscard]] const std::map<std::uint32_t, std::string>& paths() const { return paths_; }
+    [[nodiscard]] const std::map<std::uint32_t, std::vector<std::string>>& paths() const
+    {
+        return paths_;
+    }
     /// Runs `work` with this thread in the namespace; does not when it is gone or out of reach.
     void visit(std::uint32_t inode, const std::function<void()>& work) const;
 
 private:
-    void add(const std::string& path);
+    void add(const std::string& path, std::size_t most);
+    [[nodiscard]] Fd open(std::uint32_t inode) const;
 
     std::vector<std::uint32_t> wanted_;
     Fd home_{::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
-    std::map<std::uint32_t, std::string> paths_;
+    std::map<std::uint32_t, std::vector<std::string>> paths_; ///< several: a process may leave
 };
 
 } // namespace tcpsaga

@@ -89,9 +89,9 @@ void SettingsReader::read()
     Namespaces namespaces(wanted_);
     namespaces.find();
     settings_.queues.clear();
-    for (const auto& [inode, path] : namespaces.paths()) {
+    for (const auto& [inode, paths] : namespaces.paths()) {
         const auto netns = inode;
-        std::istringstream(path.substr(sizeof("/proc/") - 1)) >> settings_.inhabitants[netns];
+        std::istringstream(paths.front().substr(sizeof("/proc/") - 1)) >> settings_.inhabitants[netns];
         namespaces.visit(netns, [&] {
             read_into(settings_.sysctls[netns], of_netns);
             constexpr auto listen = 1U << static_cast<unsigned>(State::listen);
