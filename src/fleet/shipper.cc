@@ -47,6 +47,7 @@ Shipper::Shipper(const Run& run, unsigned partitions, std::unique_ptr<Engine> en
 Shipper::~Shipper()
 {
     drain();
+    engine_.reset(); // its threads call into what is destroyed next
 }
 
 void Shipper::start()
