@@ -14,7 +14,7 @@ HEAD = """# What ran where
 Written by `scripts/kernel_table.py` from a run of the live tests (`scripts/test.sh -L live`).
 Each column is one run: a kernel, and the mechanism that `--attach` asked for. What depends on neither
 runs on the machine that builds, whose kernel gives tracepoints only, and where it has no hook to tell of
-something, that is skipped; what the consumer makes of records runs on the newest kernel, too. A hook
+something, that is skipped; of the rest, what a kernel may change runs on the oldest or the newest. A hook
 that could not have the mechanism took the next one; `tcpsaga check` on that kernel tells which.
 """
 

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include <cstddef>
 #include <memory>
@@ -29,12 +30,14 @@ inline void use_roomy_heap()
 #endif
 }
 
-/// Gives back to the kernel what was freed since.
+/// Gives back to the kernel what was freed since. What grows from here on does so by small pages:
+/// all of a huge one would count as ours at its first byte.
 inline void trim_heap()
 {
 #ifdef __GLIBC__
     mallopt(M_TRIM_THRESHOLD, 128 * 1024); // malloc(3)'s own
     malloc_trim(0);
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 #endif
 }
 

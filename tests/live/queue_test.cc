@@ -204,7 +204,7 @@ protected:
                        std::to_string(syns)})
                       .exit_code,
                   0);
-        EXPECT_LT(saga.resident_kb() - before, 4096); // the heap grows by huge pages
+        EXPECT_LT(saga.resident_kb() - before, 2048);
         auto events = saga.stop();
         EXPECT_EQ(events.back()["lost_ring"], 0);
         expect_audit_exact(events);
