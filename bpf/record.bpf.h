@@ -3,10 +3,19 @@
 /* From a socket to the head of a record in the ring. */
 #include "cgroup.bpf.h"
 
-struct {
+struct ring {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 8 << 20); /* set before load from --ring */
-} ring SEC(".maps");
+    __uint(max_entries, 1 << 16); /* those that are put in have their size from --ring */
+};
+
+/* A ring for each processor, or as many as there are (knobs.ring_mask): processors that share one
+ * wait for its lock and take its lines from each other. The consumer restores the order. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, TCPSAGA_MAX_RINGS);
+    __type(key, __u32);
+    __array(values, struct ring);
+} rings SEC(".maps");
 
 struct ts_counters counters[TCPSAGA_COUNTER_SLOTS] = {};
 
@@ -17,7 +26,9 @@ INLINE struct ts_counters *my_counters(void)
 
 INLINE void *reserve(enum ts_kind kind, __u64 size)
 {
-    void *record = bpf_ringbuf_reserve(&ring, size, 0);
+    __u32 mine = bpf_get_smp_processor_id() & knobs.ring_mask;
+    void *ring = bpf_map_lookup_elem(&rings, &mine);
+    void *record = ring ? bpf_ringbuf_reserve(ring, size, 0) : NULL;
     if (!record)
         __sync_fetch_and_add(&my_counters()->lost[kind], 1);
     return record;

@@ -15,6 +15,7 @@
 #define TCPSAGA_MAX_CIDRS 8
 #define TCPSAGA_MAX_NETNS 8
 #define TCPSAGA_COUNTER_SLOTS 64 /* CPUs share slots beyond that; additions are atomic */
+#define TCPSAGA_MAX_RINGS 16     /* a power of two */
 
 enum ts_kind {
     TS_STATE = 1,           /* struct ts_state: a state change */
@@ -251,6 +252,8 @@ enum ts_shared_facts {
 
 struct ts_knobs {
     struct ts_filter filter;
+    __u32 ring_mask; /* one less than how many rings there are, a power of two */
+    __u32 pad;
     __u64 wake_ns;       /* wake the consumer when its CPU has not done so for this long */
     __u32 have_cookie;   /* bpf_get_socket_cookie() exists for tracing programs */
     __u32 shared_facts;  /* enum ts_shared_facts */

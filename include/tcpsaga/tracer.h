@@ -22,18 +22,19 @@ struct KernelLosses {
     std::uint64_t missed = 0; ///< calls that the kernel did not run our program for
 };
 
-/// Attached programs and their ring. Detaches and frees everything when it goes.
+/// Attached programs and their rings. Detaches and frees everything when it goes.
 class Tracer {
 public:
     struct Options {
         Filter filter;
-        std::size_t ring_bytes = std::size_t{8} << 20; ///< a power of two, whole pages
+        std::size_t ring_bytes = std::size_t{8}
+                                 << 20; ///< of all rings; a power of two, whole pages
         std::uint32_t overflow_rate =
             100;         ///< overflow records per listener, kind and second; drops
         std::string btf; ///< BTF file for CO-RE instead of the kernel's own; "" = its own
         std::uint32_t untold_states = 0; ///< a bit per State: changes to it are not recorded
     };
-    using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: stop
+    using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: no more for now
 
     static Result<std::unique_ptr<Tracer>> start(const Options& options, const Plan& plan,
                                                  const KernelProber& kernel);
@@ -41,14 +42,14 @@ public:
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
 
-    /// Waits up to `timeout_ms` for records, or a signal, and passes on all there are.
-    /// The callback's `false` leaves the rest in the ring.
+    /// Waits up to `timeout_ms` for records, or a signal, and passes on all there were then, in the
+    /// order of their time. The callback's `false` leaves the rest where it is.
     Status poll(int timeout_ms, const OnRecord& on_record);
     /// Readable when poll() would not wait.
     [[nodiscard]] int ring_fd() const;
-    /// The fullest that the ring was when poll() came to it, 0 to 1, since the last call.
+    /// The fullest that a ring was when poll() came to it, 0 to 1, since the last call.
     double take_ring_fill();
-    /// Stops recording; what is in the ring stays there for poll().
+    /// Stops recording; what is in the rings stays there for poll().
     void detach();
     /// False where the kernel refuses, at the caller's privileges, what losses() and the totals
     /// ask.

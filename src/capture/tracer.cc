@@ -4,9 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "libbpf_log.h"
+#include "rings.h"
 #include "tcpsaga/abi.h"
 #include "tcpsaga.skel.h" // after abi.h, whose types it names
 
@@ -24,46 +23,8 @@ struct SkeletonFree {
     void operator()(tcpsaga_bpf* s) const { tcpsaga_bpf::destroy(s); }
 };
 using SkeletonPtr = std::unique_ptr<tcpsaga_bpf, SkeletonFree>;
-struct RingFree {
-    void operator()(ring_buffer* r) const { ring_buffer__free(r); }
-};
 struct LinkFree {
     void operator()(bpf_link* l) const { bpf_link__destroy(l); }
-};
-
-/// The ring's positions: two pages, the consumer's and the producer's (kernel/bpf/ringbuf.c).
-class RingPositions {
-public:
-    explicit RingPositions(int map_fd)
-        : pages_(mmap(nullptr, 2 * page_, PROT_READ, MAP_SHARED, map_fd, 0))
-    {
-    }
-    ~RingPositions()
-    {
-        if (pages_ != MAP_FAILED)
-            munmap(pages_, 2 * page_);
-    }
-    RingPositions(const RingPositions&) = delete;
-    RingPositions& operator=(const RingPositions&) = delete;
-
-    /// Bytes between them; 0 where they cannot be read.
-    [[nodiscard]] std::size_t filled() const
-    {
-        if (pages_ == MAP_FAILED)
-            return 0;
-        const auto* consumer = static_cast<const char*>(pages_);
-        const std::size_t from = at(consumer);
-        const std::size_t to = at(consumer + page_);
-        return to > from ? to - from : 0;
-    }
-
-private:
-    static std::size_t at(const void* page)
-    {
-        return __atomic_load_n(static_cast<const std::size_t*>(page), __ATOMIC_ACQUIRE);
-    }
-    std::size_t page_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    void* pages_;
 };
 
 struct Attached {
@@ -145,6 +106,7 @@ ts_knobs knobs_for(const Tracer::Options& options, const Plan& plan, const Kerne
 {
     ts_knobs k{};
     k.filter = options.filter.for_kernel();
+    k.ring_mask = rings_for(options.ring_bytes) - 1;
     k.wake_ns = wake_interval_ns(options.ring_bytes);
     k.untold_states = options.untold_states;
     k.have_cookie = kernel.has_function("bpf_get_socket_ptr_cookie") ? 1 : 0;
@@ -193,7 +155,7 @@ Result<SkeletonPtr> open_skeleton(const Tracer::Options& options, const Plan& pl
     if (!skeleton)
         return Error{"cannot open", "the BPF object", errno, ""};
     skeleton->rodata->knobs = knobs_for(options, plan, kernel);
-    bpf_map__set_max_entries(skeleton->maps.ring, static_cast<__u32>(options.ring_bytes));
+    bpf_map__set_max_entries(skeleton->maps.rings, rings_for(options.ring_bytes));
     bpf_map__set_autocreate(skeleton->maps.drops, plan.of(FactId::drop).hooked());
     const auto wanted = plan.hooks();
     bpf_program* program = nullptr;
@@ -256,18 +218,7 @@ struct Tracer::Impl {
             n += relieved(*a.hook) ? 0 : missed_runs(a);
         return n;
     }
-    std::unique_ptr<ring_buffer, RingFree> ring;
-    std::unique_ptr<RingPositions> positions;
-    std::size_t ring_bytes = 0;
-    std::size_t most_filled = 0;         // bytes, since it was last asked for
-    const OnRecord* on_record = nullptr; // during poll()
-
-    static int deliver(void* self, void* data, size_t size)
-    {
-        const auto& impl = *static_cast<Impl*>(self);
-        const std::span bytes{static_cast<const std::byte*>(data), size};
-        return (*impl.on_record)(bytes) ? 0 : -ECANCELED;
-    }
+    std::unique_ptr<Rings> rings;
 
     Status load(const Options& options, const Plan& plan, const KernelProber& kernel);
     Status attach(const Plan& plan);
@@ -281,11 +232,10 @@ Status Tracer::Impl::load(const Options& options, const Plan& plan, const Kernel
     skeleton = std::move(*opened);
     if (const int err = tcpsaga_bpf::load(skeleton.get()); err != 0)
         return load_error(-err);
-    ring.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.ring), &deliver, this, nullptr));
-    if (!ring)
-        return Error{"cannot map", "the ring buffer", errno, "try a smaller --ring"};
-    positions = std::make_unique<RingPositions>(bpf_map__fd(skeleton->maps.ring));
-    ring_bytes = options.ring_bytes;
+    auto opened_rings = Rings::open(bpf_map__fd(skeleton->maps.rings), options.ring_bytes);
+    if (!opened_rings)
+        return opened_rings.error();
+    rings = std::move(*opened_rings);
     return Nothing{};
 }
 
@@ -319,29 +269,17 @@ Result<std::unique_ptr<Tracer>> Tracer::start(const Options& options, const Plan
 
 Status Tracer::poll(int timeout_ms, const OnRecord& on_record)
 {
-    epoll_event woken{};
-    if (epoll_wait(ring_buffer__epoll_fd(impl_->ring.get()), &woken, 1, timeout_ms) < 0 &&
-        errno != EINTR)
-        return Error{"cannot wait for", "the ring buffer", errno, ""};
-    impl_->most_filled = std::max(impl_->most_filled, impl_->positions->filled());
-    // Also when nothing woke us: records that woke nobody are fetched by looking.
-    impl_->on_record = &on_record;
-    const int n = ring_buffer__consume(impl_->ring.get());
-    impl_->on_record = nullptr;
-    if (n < 0 && n != -EINTR && n != -ECANCELED)
-        return Error{"cannot read", "the ring buffer", -n, ""};
-    return Nothing{};
+    return impl_->rings->poll(timeout_ms, on_record);
 }
 
 int Tracer::ring_fd() const
 {
-    return ring_buffer__epoll_fd(impl_->ring.get());
+    return impl_->rings->fd();
 }
 
 double Tracer::take_ring_fill()
 {
-    return static_cast<double>(std::exchange(impl_->most_filled, 0)) /
-           static_cast<double>(impl_->ring_bytes);
+    return impl_->rings->take_fill();
 }
 
 void Tracer::detach()
@@ -361,7 +299,7 @@ bool Tracer::can_ask() const
 {
     bpf_map_info map{};
     __u32 size = sizeof(map);
-    return bpf_obj_get_info_by_fd(bpf_map__fd(impl_->skeleton->maps.ring), &map, &size) == 0;
+    return bpf_obj_get_info_by_fd(bpf_map__fd(impl_->skeleton->maps.rings), &map, &size) == 0;
 }
 
 KernelLosses Tracer::losses() const

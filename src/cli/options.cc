@@ -143,7 +143,8 @@ void add_run_options(CLI::App& app, Options& o)
     app.add_option("--duration", o.duration_s, "stop after so many seconds")
         ->check(positive)
         ->type_name("SECS");
-    app.add_option("--ring", o.ring_bytes, "ring buffer between kernel and consumer (8M)")
+    app.add_option("--ring", o.ring_bytes,
+                   "ring buffers between kernel and consumer, all of them (8M)")
         ->transform(CLI::AsSizeValue(false))
         ->check(power_of_two)
         ->type_name("SIZE");

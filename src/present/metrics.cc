@@ -216,7 +216,7 @@ std::vector<MetricFamily> Metrics::collect(const event::Summary& s, double ring_
     all.push_back(std::move(again));
 
     auto ring = family(Gauge, "ring_fill_ratio",
-                       "The fullest that the ring was since the last scrape, 0 to 1.");
+                       "The fullest that a ring was since the last scrape, 0 to 1.");
     add(ring, ring_fill);
     all.push_back(std::move(ring));
     add_audit(all, s);
