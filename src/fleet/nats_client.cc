@@ -3,6 +3,8 @@
 
 #include <csignal>
 
+#include <fmt/format.h>
+
 #include "message.h"
 
 namespace tcpsaga::fleet {
@@ -34,6 +36,14 @@ const char* remedy_for(natsStatus status, const Place& place)
     }
 }
 
+/// What libnats says begins with where in its sources: "(conn.c:2088): ".
+std::string_view without_place(std::string_view detail)
+{
+    const std::size_t end = detail.find("): ");
+    return detail.starts_with('(') && end != std::string_view::npos ? detail.substr(end + 3)
+                                                                    : detail;
+}
+
 } // namespace
 
 Error nats_error(const std::string& operation, const Place& place, natsStatus status,
@@ -42,8 +52,9 @@ Error nats_error(const std::string& operation, const Place& place, natsStatus st
     natsStatus last = NATS_OK;
     const char* detail = nats_GetLastError(&last);
     std::string text = natsStatus_GetText(status);
-    if (detail != nullptr && last == status && *detail != '\0' && text != detail)
-        text += std::string(" (") + detail + ")";
+    if (detail != nullptr && last == status)
+        if (const std::string_view more = without_place(detail); !more.empty() && more != text)
+            text += fmt::format(" ({})", more);
     if (code != 0)
         text += " [" + std::to_string(code) + "]";
     return {operation, place.name + ": " + text, 0, remedy_for(status, place)};

@@ -67,7 +67,7 @@ public:
         if (!up) {
             checked_ = false; // what comes back may have another stream, or none
             if (connection_)
-                away("lost the connection to " + place_.name + "; events go to the spool");
+                lost();
             return false;
         }
         if (!checked_ && Clock::now() >= next_try_)
@@ -147,6 +147,21 @@ private:
         if (!why_.empty())
             add_news("connected to " + place_.name + " again");
         why_.clear();
+    }
+
+    /// libnats tries to connect again by itself, and closes the connection where it is refused.
+    void lost()
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!why_.empty())
+                return;
+        }
+        const char* reason = nullptr;
+        natsConnection_GetLastError(connection_.get(), &reason);
+        const bool known = reason != nullptr && *reason != '\0';
+        away("lost the connection to " + place_.name + (known ? ": " + std::string(reason) : "") +
+             "; events go to the spool");
     }
 
     /// Told once, until something else is in the way.

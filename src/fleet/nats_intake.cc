@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -80,9 +81,8 @@ public:
         if (!partitions)
             return partitions.error();
         partitions_ = *partitions;
-        for (unsigned p = 0; p < partitions_; p++)
-            if (auto status = make_consumer(p); !status)
-                return status;
+        if (auto status = make_consumers(); !status)
+            return status;
         return begin();
     }
 
@@ -160,6 +160,19 @@ private:
     {
         return "tcpsaga-" + (reading_.group.empty() ? own_name_ : reading_.group) + "-" +
                std::to_string(partition);
+    }
+
+    /// At the same time: with replicas each takes the servers a third of a second.
+    Status make_consumers()
+    {
+        std::vector<std::future<Status>> all;
+        for (unsigned p = 0; p < partitions_; p++)
+            all.push_back(std::async(std::launch::async, [this, p] { return make_consumer(p); }));
+        Status status = Nothing{};
+        for (auto& made : all)
+            if (auto one = made.get(); !one)
+                status = std::move(one);
+        return status;
     }
 
     Status make_consumer(unsigned partition)

@@ -72,10 +72,10 @@ class Guard:
 
     def config(self):
         """Of the server."""
-        no_limit = {name: -1 for name in ("mem_storage", "disk_storage", "streams", "consumer", "subs", "data",
-                                          "payload", "imports", "exports", "conn", "leaf")}
-        account = self.operator.vouch(self.account, {"limits": {**no_limit, "wildcards": True}})
-        system = self.operator.vouch(self.system, {"limits": {**no_limit, "wildcards": True}})
+        no_limit = {name: -1 for name in ("subs", "data", "payload", "imports", "exports", "conn", "leaf")}
+        jetstream = {name: -1 for name in ("mem_storage", "disk_storage", "streams", "consumer")}
+        system = self.operator.vouch(self.system, {"limits": no_limit})
+        account = self.operator.vouch(self.account, {"limits": {**no_limit, **jetstream}})
         return f"""
             tls {{ cert_file: "{self.certificate}", key_file: "{self.key}" }}
             operator: {self.operator.vouch(self.operator, {"system_account": self.system.public})}

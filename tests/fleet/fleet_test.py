@@ -11,8 +11,8 @@ import tempfile
 import threading
 import unittest
 
-from hosts import (CLIENT, CONNECT, HOSTS, SERVER, SHORT, Cluster, Net, Process, address, ask,
-                   free_of, leader_of, python, run, signal, sysctl, wait_until)
+from hosts import (CLIENT, CONNECT, GUARDED_PORT, HOSTS, SERVER, SHORT, Cluster, Net, Process, address, ask,
+                   guarded_server, leader_of, python, run, segments_in, signal, sysctl, wait_until)
 
 PROGRAM = sys.argv.pop(1)
 PORT, SHORT_PORT = 9000, 9001
@@ -172,7 +172,7 @@ class Fleet(unittest.TestCase):
         self.agents[cut].wait_for_error("all that was spooled is sent")
         for host, code in self.stop_agents().items():
             self.assertEqual(code, 0, host)
-            self.assertEqual(free_of(f"{self.folder}/spool-{self.stream}-{host}"), [])
+            self.assertEqual(segments_in(f"{self.folder}/spool-{self.stream}-{host}"), [])
         reader.wait_for(lambda p: len(p.events(event="summary", final=True)) == len(HOSTS),
                         "each host's summary")
         self.check_books(reader)
@@ -193,7 +193,10 @@ class Fleet(unittest.TestCase):
         self.assertGreater(len(self.ends(first)) + len(self.ends(second)), 0)
         self.assertGreater(len(self.ends(second)), len(made))
         self.stop_agents()
-        second.stop()
+        second.wait_for(lambda p: len(p.events(event="summary", final=True)) == len(HOSTS),
+                        "each host's summary")
+        self.assertEqual(second.stop(), 0)
+        self.assertTrue(second.said(", 0 missing"), second.tail())
 
     def test_4_the_doctor_names_the_other_host(self):
         server, client = HOSTS[0], HOSTS[2]
@@ -244,7 +247,7 @@ class Fleet(unittest.TestCase):
             self.assertEqual(p.stop(), 0)
             self.assertEqual(len(p.said("go to the spool")), 1, p.tail())
             self.assertTrue(p.said("stay in the spool"), p.tail())
-            self.assertTrue(free_of(spool))
+            self.assertTrue(segments_in(spool))
         p, spool = agent(self.place(), "--no-snapshot")
         reader = self.read("trace", "--json")
         send = Process(self.net.inside("hub", "python3", "-c", """
@@ -269,6 +272,57 @@ while not f.readline().startswith(b"PONG"):
                              capture_output=True, text=True, check=False)
         self.assertEqual((ran.returncode, ran.stderr.count("\n")), (1, 1))
         self.assertIn("it has 8 partitions", ran.stderr)
+
+    def test_6_credentials_expire_and_are_renewed(self):
+        host = HOSTS[3]
+        server, guard = guarded_server(self.net, self.folder)
+        self.addCleanup(server.stop, signal.SIGKILL)
+        server.wait_for_error("Server is ready")
+        at = f"tls://10.77.0.101:{GUARDED_PORT}/SAFE"
+        ours = self.folder / "ours.creds"
+        guard.write_credentials(ours)
+        known = f"ca={guard.certificate}"
+        place = f"{at}?{known}&creds={ours}"
+
+        def fleet(where, *args):
+            return subprocess.run(self.net.inside("hub", PROGRAM, "fleet", where, *args),
+                                  capture_output=True, text=True, check=False)
+        self.assertEqual(fleet(place, "init").returncode, 0)
+        theirs, old = self.folder / "theirs.creds", self.folder / "old.creds"
+        guard.write_credentials(old, -60)
+        for keys, why in (("", "SSL Error .*want tls:// and perhaps .ca=FILE"),
+                          (f"?{known}", "Violation.*want .creds=FILE"),
+                          (f"?{known}&creds={old}", "Violation.*renew the credentials")):
+            ran = fleet(at + keys, "life", "--once")
+            self.assertEqual((ran.returncode, ran.stderr.count("\n")), (1, 1), ran.stderr)
+            self.assertRegex(ran.stderr, why)
+        spool = self.folder / "spool-guarded"
+        guard.write_credentials(theirs, 4)
+        agent = Process(self.net.inside(host, PROGRAM, "trace", "--netns", "self", "--attach", "tracepoint",
+                                        "-o", f"{at}?{known}&creds={theirs}&spool={spool}"))
+        self.addCleanup(agent.stop, signal.SIGKILL)
+        agent.wait_for_error("tcpsaga: ready")
+
+        def connect():
+            client = python(self.net, host, CLIENT, PORT, 1, address(HOSTS[0]))
+            self.assertEqual(client.popen.wait(30), 0)
+            client.stop()
+            return int(client.out[0].split()[1])
+        ports = [connect()]
+        agent.wait_for_error("events go to the spool")
+        ports.append(connect())
+        wait_until("something in the spool", lambda: segments_in(spool))
+        agent.wait_for_error("renew the credentials")
+        guard.write_credentials(theirs)
+        agent.wait_for_error("all that was spooled is sent")
+        ports.append(connect())
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(len(agent.said("renew the credentials")), 1, agent.tail())
+        self.assertEqual(segments_in(spool), [])
+        ran = fleet(place, "life", "--once", "--json", "--wait", "0")
+        self.assertIn(" 0 came again, 0 missing", ran.stderr)
+        closes = [e for e in map(json.loads, ran.stdout.splitlines()) if e["event"] == "close"]
+        self.assertEqual(sorted(e["lport"] for e in closes if e["rport"] == PORT), sorted(ports))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import pathlib
 import queue
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
 
+from credentials import Guard
+
 HUB, HOSTS = "hub", ["h1", "h2", "h3", "h4"]
-CLIENT_PORT, CLUSTER_PORT = 4222, 6222
+CLIENT_PORT, CLUSTER_PORT, GUARDED_PORT = 4222, 6222, 4333
 PATIENCE = 60
 
 
@@ -133,6 +134,8 @@ class Cluster:
         self.net, self.folder, self.servers = net, pathlib.Path(folder), {}
         for number in (101, 102, 103):
             self.start(number)
+        for server in self.servers.values():
+            server.wait_for_error("new (JetStream cluster )?metadata leader")
 
     def start(self, number):
         home = self.folder / str(number)
@@ -158,6 +161,18 @@ class Cluster:
     def place(stream, keys=""):
         servers = ",".join(f"10.77.0.{n}:{CLIENT_PORT}" for n in (101, 102, 103))
         return f"nats://{servers}/{stream}{keys}"
+
+
+def guarded_server(net, folder):
+    """Another server on the hub, by itself, that has TLS and wants credentials; and who gives them."""
+    guard = Guard(folder / "guard", "10.77.0.101")
+    (folder / "guard" / "conf").write_text(f"""
+        server_name: guarded
+        listen: 10.77.0.101:{GUARDED_PORT}
+        jetstream {{ store_dir: "{folder}/guard/store", max_mem: 64M, max_file: 1G }}
+        {guard.config()}
+        """, encoding="utf-8")
+    return Process(net.inside(HUB, "nats-server", "-c", folder / "guard" / "conf")), guard
 
 
 SERVER = """
@@ -230,8 +245,8 @@ def python(net, host, source, *args):
     return Process(net.inside(host, "python3", "-c", source, *args))
 
 
-def free_of(path):
-    """The segments of a spool."""
+def segments_in(path):
+    """The files of a spool."""
     return sorted(p.name for p in pathlib.Path(path).glob("*.tsr"))
 
 
@@ -264,5 +279,5 @@ while True:
 
 
 __all__ = ["CLIENT", "CONNECT", "Cluster", "HOSTS", "HUB", "Net", "PATIENCE", "Process",
-           "SERVER", "SHORT", "address", "ask", "free_of", "leader_of", "python", "run", "signal", "socket",
-           "sysctl", "wait_until"]
+           "SERVER", "SHORT", "GUARDED_PORT", "address", "ask", "guarded_server", "leader_of", "python", "run",
+           "segments_in", "signal", "sysctl", "wait_until"]

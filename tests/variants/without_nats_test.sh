@@ -13,7 +13,7 @@ says() {
     expected=$1 code=0
     shift
     "$@" >"$work/out" 2>"$work/err" || code=$?
-    echo "tcpsaga: $expected: this tcpsaga was built without NATS" | diff - "$work/err"
+    echo "tcpsaga: $expected; this tcpsaga was built without NATS" | diff - "$work/err"
     [ $code = 1 ] && [ ! -s "$work/out" ]
 }
 says 'cannot read nats://127.0.0.1/S' "$1" fleet nats://127.0.0.1/S life
