@@ -293,6 +293,7 @@ void FleetView::end()
     if (o_.view == Command::doctor)
         return diagnose_all();
     std::vector<std::string> data;
+    data.reserve(all.size());
     for (Host* h : all)
         data.push_back(report_of(*h->presenter, names_.at(h->number), {}));
     print_report(out_, o_, data);
@@ -303,6 +304,8 @@ void FleetView::diagnose_all()
 {
     std::vector<Host*> all;
     std::vector<HostCase*> cases;
+    all.reserve(hosts_.size());
+    cases.reserve(hosts_.size());
     for (const auto& [name, h] : hosts_)
         all.push_back(h.get());
     std::ranges::sort(all, {}, [this](const Host* h) { return names_.at(h->number); });

@@ -47,7 +47,7 @@ public:
 
 private:
     struct Host {
-        std::uint32_t number;
+        std::uint32_t number = 0;
         Origin origin; ///< its times are UTC
         Settings settings;
         Whereabouts whereabouts;

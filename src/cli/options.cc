@@ -154,7 +154,7 @@ namespace {
 void choose_view(Options& o, const CLI::App& command)
 {
     const auto views = command.get_subcommands();
-    const std::string name = command.get_name();
+    const std::string& name = command.get_name();
     o.command = commands().at(name);
     o.fleet.init = !views.empty() && views[0]->get_name() == "init";
     o.view = commands().at(views.empty() || o.fleet.init ? name : views[0]->get_name());

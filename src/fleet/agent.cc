@@ -34,12 +34,12 @@ Result<std::unique_ptr<Carrier>> make_agent(const std::string& where)
     auto place = parse_place(where);
     if (!place)
         return place.error();
-    Run run = this_run();
+    const Run run = this_run();
     auto spool = Spool::open(place->spool, place->spool_most, run.host);
     if (!spool)
         return spool.error();
     auto engine = make_nats_engine(*place, "tcpsaga " + run.host);
-    return std::unique_ptr<Carrier>(std::make_unique<Shipper>(std::move(run), place->partitions,
+    return std::unique_ptr<Carrier>(std::make_unique<Shipper>(run, place->partitions,
                                                               std::move(engine), std::move(*spool),
                                                               Shipper::Limits{}));
 }

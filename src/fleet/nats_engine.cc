@@ -22,7 +22,7 @@ struct Living {
 
     static Living& all()
     {
-        static auto* const living = new Living; // NOLINT(cppcoreguidelines-owning-memory)
+        static auto* const living = new Living; // NOLINT(cppcoreguidelines-*)
         return *living;
     }
 };
