@@ -196,7 +196,7 @@ void FleetView::take_line(std::string_view line, const fleet::Meeting::Keep& kee
 {
     if (reader_.read(line))
         on_line(keep, now);
-    else if (!line.empty() && foreign_++ == 0)
+    else if (!line.empty() && !reader_.why().empty() && foreign_++ == 0)
         first_foreign_ = reader_.why();
 }
 

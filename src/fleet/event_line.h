@@ -15,8 +15,8 @@ namespace tcpsaga::fleet {
 /// little known here: percentiles stand for the histogram that they were of.
 class EventReader {
 public:
-    /// False: it is no line of a version and kind that this program knows; why() says why. The rest
-    /// is of the line that was read last, and valid until the next call.
+    /// False: it is no line of a version and kind that this program knows; why() says why, but for
+    /// a finding's. The rest is of the line that was read last, and valid until the next call.
     bool read(std::string_view line);
     [[nodiscard]] const std::string& why() const { return why_; }
     [[nodiscard]] const std::string& host() const { return host_; }

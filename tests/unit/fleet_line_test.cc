@@ -111,6 +111,8 @@ TEST(EventLines, ThatAreNotOursAreRefusedWithTheReason)
         EXPECT_FALSE(reader.read(line)) << line;
         EXPECT_THAT(reader.why(), HasSubstr(why)) << line;
     }
+    EXPECT_FALSE(reader.read(R"({"v":1,"host":"h","finding":"syn_unanswered"})"));
+    EXPECT_EQ(reader.why(), "") << "a doctor's";
     EXPECT_TRUE(reader.read(life)) << "and go on";
 }
 
