@@ -10,7 +10,7 @@ build=(
 )
 test=(
     libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema python3-yaml
-    clang-format clang-tidy-16 clang-16 libclang-rt-16-dev shellcheck # 16: see .clang-tidy
+    clang-format clang-tidy-16 clang-16 libclang-rt-16-dev lld-16 shellcheck # 16: see .clang-tidy
     libcap2-bin openssl lintian debootstrap groff-base zsh sqlite3 jq
     chromium fonts-liberation # the report's page
     liburing-dev curl nginx wrk tmux iproute2 nftables libbpf-tools

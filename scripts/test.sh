@@ -4,7 +4,6 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 scripts/dependencies.sh build test
 scripts/build.sh --tests release
-scripts/build.sh --tests asan unit_test fuzz_targets
 # Kept for a week; without one its tests are skipped, and say so.
 scripts/kernels.py fetch all >/dev/null ||
     echo "test: not every kernel to test on could be had (above)" >&2

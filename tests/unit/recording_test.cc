@@ -377,13 +377,13 @@ TEST(broken_recording, tells_how_much_is_missing_of_a_block_that_is_cut)
                                       " bytes and 4 inputs are missing, and what followed"));
 }
 
-/// Every third: two or three of each byte, and each place in a byte.
+/// Every seventh: one or two of each byte, and each place in a byte.
 TEST(broken_recording, is_noticed_by_each_bit_and_loses_one_block_at_most)
 {
     const TempDir dir;
     std::string bytes = three_blocks(dir.file("r"));
     const auto at = borders(bytes);
-    for (std::size_t bit = 0; bit < bytes.size() * 8; bit += 3) {
+    for (std::size_t bit = 0; bit < bytes.size() * 8; bit += 7) {
         const char was = bytes[bit / 8];
         bytes[bit / 8] = static_cast<char>(was ^ (1 << bit % 8));
         write_file(dir.file("flipped"), bytes);
