@@ -6,15 +6,15 @@ build=(
     g++ cmake ninja-build pkg-config clang llvm bpftool
     libbpf-dev libelf-dev zlib1g-dev libcli11-dev nlohmann-json3-dev libfmt-dev libssl-dev
     libzstd-dev libxxhash-dev libnetfilter-conntrack-dev libncurses-dev prometheus-cpp-dev
-    libcap-dev libsystemd-dev linux-libc-dev python3
+    libcap-dev libsystemd-dev libnats-dev linux-libc-dev python3
 )
 test=(
     libgtest-dev libgmock-dev libvalijson-dev python3-jsonschema python3-yaml
     clang-format clang-tidy-16 clang-16 libclang-rt-16-dev lld-16 shellcheck # 16: see .clang-tidy
-    libcap2-bin lintian debootstrap groff-base zsh sqlite3 jq
+    libcap2-bin openssl lintian debootstrap groff-base zsh sqlite3 jq
     chromium fonts-liberation # the report's page
     liburing-dev curl nginx wrk tmux iproute2 nftables libbpf-tools
-    prometheus rsyslog logrotate
+    prometheus rsyslog logrotate nats-server
     qemu-system-x86 qemu-system-common busybox-static lz4 zstd debian-archive-keyring
 )
 # Node from elsewhere than Debian brings an npm that Debian's conflicts with.
@@ -67,7 +67,7 @@ quietly() {
 
 # The tests start daemons of their own: the packaged services stay off, now and after a reboot.
 new_services=()
-for service in nginx prometheus rsyslog; do
+for service in nginx prometheus rsyslog nats-server; do
     [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
 done
 if [ ${#new_services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then

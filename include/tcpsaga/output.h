@@ -6,12 +6,35 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tcpsaga/result.h"
 
 namespace tcpsaga {
 
 class Remote;
+
+/// Takes finished lines elsewhere than to a descriptor. But for drain() no call waits for anybody.
+class Carrier {
+public:
+    Carrier() = default;
+    virtual ~Carrier() = default;
+    Carrier(const Carrier&) = delete;
+    Carrier& operator=(const Carrier&) = delete;
+
+    /// Once the privileges are given up: it may start threads.
+    virtual void start() = 0;
+    /// A line, newline included. False: it is lost.
+    virtual bool take(std::string_view line) = 0;
+    /// What the host is and how it is set, as JSON; the last one stands.
+    virtual void about_host(std::string json) = 0;
+    /// What was taken may go by and by.
+    virtual void flush() = 0;
+    /// The last call but for news and counts: waits, within reason, for all of it to arrive.
+    virtual void drain() = 0;
+    [[nodiscard]] virtual std::uint64_t lines_lost() const = 0; ///< of those that were taken
+    virtual std::string take_news() = 0;                        ///< as Output's
+};
 
 /// Lines on their way to a descriptor. Gathers them; writes when much has gathered or when
 /// told to. After an error of a file nothing more is written and `lines_lost` counts. A socket
@@ -26,6 +49,8 @@ public:
     /// "unix:PATH" and "tcp:HOST:PORT" connect to a stream socket; else creates the file with
     /// mode 0600, or appends to it. A FIFO must have its reader.
     static Result<std::unique_ptr<Output>> open(const std::string& where);
+    /// Lines go to a carrier; `where` is its name.
+    Output(std::unique_ptr<Carrier> carrier, std::string where);
     /// An Error where `where` is no path and no socket either.
     static Status check(const std::string& where);
     ~Output();
@@ -63,7 +88,11 @@ public:
     [[nodiscard]] std::uint64_t lines() const { return lines_; } ///< all line_done() so far
     [[nodiscard]] Health health() const { return health_; }
     [[nodiscard]] Error error() const { return {"cannot write to", name(), err_, remedy()}; }
-    [[nodiscard]] std::uint64_t lines_lost() const { return lines_lost_; }
+    [[nodiscard]] std::uint64_t lines_lost() const
+    {
+        return lines_lost_ + (carrier_ ? carrier_->lines_lost() : 0);
+    }
+    [[nodiscard]] Carrier* carrier() const { return carrier_.get(); } ///< null: to a descriptor
     /// What waits is less than half of what may.
     [[nodiscard]] bool has_room() const { return waiting() < most_ / 2; }
     /// What became of the other end since the last call, for a person; "" = nothing.
@@ -81,6 +110,7 @@ private:
     Status connect_first();
     void disconnect(int err);
     void write_some();
+    void carry();
     void on_error(int err);
     void drop_line();
     void give_up_waiting();
@@ -99,6 +129,7 @@ private:
     std::size_t line_start_ = 0; // in the buffer, of the line that is being made
     std::size_t flush_at_;       // so much waiting
 
+    std::unique_ptr<Carrier> carrier_;
     std::unique_ptr<Remote> remote_;
     int connecting_ = -1;
     Clock::time_point next_try_;

@@ -41,6 +41,8 @@ std::unique_ptr<Sink> make_life(Output& out, PresentOptions options);
 class PairDesk;
 /// `out` outlives it; `count`: as --count.
 std::shared_ptr<PairDesk> make_pair_desk(const Output& out, std::optional<std::uint64_t> count);
+/// Nothing more comes from that host: what waits for an end there is passed on alone.
+void end_pairs(PairDesk& desk, std::uint32_t host);
 struct PairsHost {
     std::uint32_t number = 0; ///< as in HostConn
     std::int64_t utc_offset_ns = 0;

@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
-# The options are described once, in src/cli/options.cc.
+# The options are described once, in src/cli/option_list.cc.
 set(made ${PROJECT_BINARY_DIR}/package)
 set(docs_py ${CMAKE_CURRENT_LIST_DIR}/docs.py)
 set(manual_in ${CMAKE_CURRENT_LIST_DIR}/tcpsaga.8.in)

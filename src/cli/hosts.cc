@@ -105,9 +105,15 @@ std::string Hosts::name(std::uint32_t host) const
 
 void Hosts::tell() const
 {
-    const std::uint64_t n = pairing_.pairs();
+    tell_pairing(pairing_, [this](std::uint32_t host) { return name(host); });
+}
+
+void tell_pairing(const HostPairing& pairing,
+                  const std::function<std::string(std::uint32_t host)>& name)
+{
+    const std::uint64_t n = pairing.pairs();
     say("{} connection{} both ends here", n, n == 1 ? " has" : "s have");
-    for (const ClockSkew& s : pairing_.skews())
+    for (const ClockSkew& s : pairing.skews())
         say("the clock of {} is {:.3f} ms {} that of {}, give or take {:.3f} ms ({} connection{})",
             name(s.of), millis(std::abs(s.ahead_ns)), s.ahead_ns < 0 ? "behind" : "ahead of",
             name(s.than), millis(s.within_ns), s.samples, s.samples == 1 ? "" : "s");

@@ -10,6 +10,10 @@
 
 namespace tcpsaga {
 
+/// Says how many connections have both ends here, and how far the clocks of their hosts are apart.
+void tell_pairing(const HostPairing& pairing,
+                  const std::function<std::string(std::uint32_t host)>& name);
+
 class Hosts {
 public:
     /// Reads them all. `now` is what is asked of them; `out` gets nothing.

@@ -12,6 +12,8 @@
 #include "clock.h"
 #include "doctor.h"
 #include "exporter.h"
+#include "fleet/host_text.h"
+#include "fleet/place.h"
 #include "heap.h"
 #include "looker.h"
 #include "notify.h"
@@ -84,17 +86,43 @@ class Nobody : public Sink {
     void on_event(const Event&) override {}
 };
 
+/// Tells a carrier of lines what host they are of, and how it is set.
+class Announcer : public Sink {
+public:
+    Announcer(std::unique_ptr<Sink> next, Carrier& carrier, const Origin& from)
+        : next_(std::move(next)), carrier_(carrier), from_(from)
+    {
+        carrier_.about_host(fleet::host_text(from_, {}));
+    }
+    void on_event(const Event& e) override { next_->on_event(e); }
+    void on_settings(const Settings& s) override
+    {
+        carrier_.about_host(fleet::host_text(from_, s));
+        next_->on_settings(s);
+    }
+    [[nodiscard]] const Sink& next() const { return *next_; }
+
+private:
+    std::unique_ptr<Sink> next_;
+    Carrier& carrier_;
+    const Origin& from_;
+};
+
 std::unique_ptr<Sink> presenter_for(const Options& o, const Origin& origin, Output& out,
                                     const Whereabouts& whereabouts)
 {
-    return o.command == Command::record ? std::make_unique<Nobody>()
-                                        : make_presenter(o, origin, out, &whereabouts);
+    if (o.command == Command::record)
+        return std::make_unique<Nobody>();
+    auto presenter = make_presenter(o, origin, out, &whereabouts);
+    if (out.carrier() != nullptr)
+        return std::make_unique<Announcer>(std::move(presenter), *out.carrier(), origin);
+    return presenter;
 }
 
 /// Judged at the end, here or from the recording.
 bool asks_for_settings(const Options& o)
 {
-    return !o.record.empty() || o.view == Command::doctor;
+    return !o.record.empty() || o.view == Command::doctor || fleet::is_place(o.output);
 }
 
 /// Looks at processes whose queue is full, while it is.
@@ -410,6 +438,13 @@ struct Session {
         return counters;
     }
 
+    /// What prints, within what tells the carrier.
+    [[nodiscard]] const Sink& shown() const
+    {
+        const auto* announcer = dynamic_cast<const Announcer*>(presenter.get());
+        return announcer != nullptr ? announcer->next() : *presenter;
+    }
+
     /// The last lines, and the exit code.
     int finish()
     {
@@ -424,8 +459,10 @@ struct Session {
             return 0;
         if (tape != nullptr)
             say("{} records in {} bytes: {}", tape->records(), tape->bytes(), options.record);
+        if (const std::string news = out.take_news(); out.carrier() != nullptr && !news.empty())
+            say("{}", news);
         const bool bad = std::ranges::any_of(player.summary().audit, &event::AuditRow::unexplained);
-        return options.strict_audit && bad ? unexplained_code : exit_code_of(*presenter);
+        return options.strict_audit && bad ? unexplained_code : exit_code_of(shown());
     }
 };
 
@@ -577,7 +614,9 @@ int run_live(const Options& options)
     if (!exporter)
         return fail(exporter.error());
     session.exporter = exporter->get();
-    (*out)->flush(); // the header, before anything happens
+    if (Carrier* const carrier = (*out)->carrier())
+        carrier->start(); // the same goes for its thread
+    (*out)->flush();      // the header, before anything happens
     tell_what_is_lost(tracing->plan);
     tell_what_is_lost(missing);
     if (*exporter)

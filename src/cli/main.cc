@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "check.h"
+#include "fleet.h"
 #include "live.h"
 #include "replay.h"
 #include "sockets.h"
@@ -19,6 +20,8 @@ int main(int argc, char** argv)
             return tcpsaga::run_check(*parsed.options);
         case tcpsaga::Command::replay:
             return tcpsaga::run_replay(*parsed.options);
+        case tcpsaga::Command::fleet:
+            return tcpsaga::run_fleet(*parsed.options);
         case tcpsaga::Command::sockets:
             return tcpsaga::run_sockets(*parsed.options);
         default:

@@ -12,13 +12,38 @@
 
 namespace tcpsaga {
 
-enum class Command { trace, life, doctor, top, report, sockets, check, record, replay };
+enum class Command {
+    trace,
+    life,
+    doctor,
+    top,
+    report,
+    sockets,
+    check,
+    record,
+    replay,
+    fleet,
+    summary
+};
 
 /// --stuck where it is not given, in seconds. A doctor's visit is short; a report has its findings.
 constexpr double stuck_s_of(Command c)
 {
     return c == Command::doctor || c == Command::report ? 10 : 60;
 }
+
+/// Of tcpsaga fleet.
+struct FleetOptions {
+    std::string place; ///< nats://…
+    bool init = false; ///< make the stream
+    unsigned replicas = 1;
+    std::uint64_t max_age_s = 86'400; ///< what is older goes; 0 = nothing does
+    std::uint64_t max_bytes = 0;      ///< of the stream; 0 = no bound
+    std::uint64_t duplicates_s = 120; ///< ids of messages are remembered for so long
+    std::string group;                ///< of readers that share; "" = named as the view
+    std::optional<double> since_s;    ///< what is older is left out
+    double wait_s = 5;                ///< one end's `close` waits so long for the other's
+};
 
 struct Options {
     Command command = Command::trace;
@@ -51,6 +76,7 @@ struct Options {
     bool once = false;               ///< top: one picture as text
     double interval_s = 1;           ///< top: between two pictures
     std::string btf;
+    FleetOptions fleet;
 };
 
 std::string name_of(Command c);

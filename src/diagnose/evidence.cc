@@ -84,6 +84,12 @@ ListenerEvidence& EvidenceSink::listener_at(const Tuple& t, std::uint64_t id)
                            std::get<1>(near->first) == t.local.port;
     if (id == 0 && same_port)
         return near->second; // which of those on this port is not known: the first
+    if (same_port && std::get<2>(near->first) == 0 && !all.contains(key)) {
+        auto known_now = all.extract(near); // its children came first, and did not say
+        known_now.key() = key;
+        known_now.mapped().conn = id;
+        return all.insert(std::move(known_now)).position->second;
+    }
     if (all.size() >= most_places && !all.contains(key))
         key = {};
     const auto [it, is_new] = all.try_emplace(key);

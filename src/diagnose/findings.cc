@@ -141,9 +141,7 @@ bool same_place(const Finding& a, const Finding& b)
 bool explains(const Finding& cause, const Finding& effect)
 {
     return &cause != &effect && same_place(cause, effect) &&
-           std::ranges::any_of(effects, [&](const Effect& e) {
-               return cause.kind.starts_with(e.cause) && effect.kind.starts_with(e.effect);
-           });
+           rules::may_explain(cause.kind, effect.kind);
 }
 
 /// The first of the root causes that explains it; null: it is one itself.
@@ -161,6 +159,13 @@ const Finding* root_of(const Findings& all, const Finding& f)
 }
 
 } // namespace
+
+bool rules::may_explain(std::string_view cause, std::string_view effect)
+{
+    return std::ranges::any_of(effects, [&](const Effect& e) {
+        return cause.starts_with(e.cause) && effect.starts_with(e.effect);
+    });
+}
 
 std::vector<Finding> diagnose(const Evidence& evidence, const Settings& settings)
 {

@@ -48,6 +48,8 @@ Remedy sysctl(const Settings& s, std::uint32_t netns, const std::string& name,
               const std::string& want, std::string meaning);
 bool is_any(const Address& a);
 /// A connect to `remote` from that namespace may have met this listener.
+/// What is found at a place as `cause` may be why `effect` is found there; kinds of findings.
+bool may_explain(std::string_view cause, std::string_view effect);
 bool may_meet(const ListenerEvidence& l, std::uint32_t netns, const Endpoint& remote);
 
 } // namespace tcpsaga::rules

@@ -50,6 +50,11 @@ Output::Output() : is_socket_(is_kind(fd_, S_IFSOCK)), flush_at_(write_size)
     buffer_.reserve(2 * write_size);
 }
 
+Output::Output(std::unique_ptr<Carrier> carrier, std::string where)
+    : fd_(-1), path_(std::move(where)), flush_at_(0), carrier_(std::move(carrier))
+{
+}
+
 Status Output::check(const std::string& where)
 {
     const auto remote = Remote::parse(where);
@@ -97,7 +102,7 @@ void Output::never_wait(std::size_t most)
 {
     waits_ = false;
     most_ = most;
-    if (!is_kind(fd_, S_IFIFO))
+    if (carrier_ || !is_kind(fd_, S_IFIFO))
         return;
     ::fcntl(fd_, F_SETPIPE_SZ, pipe_size); // if not, 64 KiB do
     if (owns_fd_)
@@ -124,6 +129,8 @@ void Output::drop_line()
 
 void Output::flush()
 {
+    if (carrier_)
+        return carry();
     if (health_ == Health::good && (!remote_ || connected()))
         write_some();
     if (health_ != Health::good)
@@ -153,8 +160,20 @@ void Output::catch_up(int fd, std::chrono::milliseconds most)
     }
 }
 
+/// Each line as it is done; without one, time may have passed.
+void Output::carry()
+{
+    if (buffer_.size() == 0)
+        return carrier_->flush();
+    lines_lost_ += carrier_->take({buffer_.data(), buffer_.size()}) ? 0 : 1;
+    buffer_.clear();
+    line_start_ = 0;
+}
+
 void Output::drain(std::chrono::milliseconds most)
 {
+    if (carrier_)
+        return carrier_->drain();
     const auto until = Clock::now() + most;
     flush();
     while (health_ == Health::good && waiting() > 0 && Clock::now() < until) {
@@ -298,7 +317,7 @@ void Output::disconnect(int err)
 Status Output::reopen()
 {
     flush();
-    if (path_.empty() || remote_)
+    if (path_.empty() || remote_ || carrier_)
         return Nothing{};
     const int fd = open_for_append(path_);
     if (fd < 0)
@@ -328,6 +347,8 @@ void Output::add_news(std::string text)
 
 std::string Output::take_news()
 {
+    if (carrier_)
+        return carrier_->take_news();
     return std::exchange(news_, {});
 }
 

@@ -131,6 +131,11 @@ std::shared_ptr<PairDesk> make_pair_desk(const Output& out, std::optional<std::u
     return std::make_shared<PairDesk>(out, count);
 }
 
+void end_pairs(PairDesk& desk, std::uint32_t host)
+{
+    desk.on_end_of(host);
+}
+
 std::unique_ptr<Sink> make_pairs(std::unique_ptr<Sink> next, std::shared_ptr<PairDesk> desk,
                                  const PairsHost& host)
 {

@@ -200,7 +200,8 @@ protected:
 
     [[nodiscard]] const PresentOptions& options() const { return options_; }
     [[nodiscard]] fmt::memory_buffer& buffer() { return out_.buffer(); }
-    /// A line has been put into the buffer.
+    /// A line is put into the buffer, between these two.
+    void begin_line() { append(out_.buffer(), host_); }
     void line_written() { out_.line_done(); }
 
 private:
@@ -305,6 +306,7 @@ public:
         }
         if (!wanted(options(), e))
             return;
+        begin_line();
         process(e.conn->owner);
         columns(*e.conn, *life);
         append(buffer(), container_of(e.conn->owner));

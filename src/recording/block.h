@@ -5,7 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
+#include <vector>
+
+#include <zstd.h>
 
 namespace tcpsaga {
 
@@ -29,9 +33,10 @@ struct Preamble {
 static_assert(sizeof(Preamble) == 16);
 
 enum class BlockType : std::uint16_t {
-    origin = 1, ///< JSON; written twice at the start
-    inputs = 2, ///< entries
-    end = 3,    ///< nothing; the recording is complete
+    origin = 1,  ///< JSON; written twice at the start
+    inputs = 2,  ///< entries
+    end = 3,     ///< nothing; the recording is complete
+    message = 4, ///< of a spool: one message (src/fleet/spool.h)
 };
 
 struct BlockHead {
@@ -69,8 +74,23 @@ constexpr std::size_t padded(std::size_t size)
     return (size + 7) & ~std::size_t{7};
 }
 
+struct FreeZstd {
+    void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
+    void operator()(ZSTD_DCtx* c) const { ZSTD_freeDCtx(c); }
+};
+using Compressor = std::unique_ptr<ZSTD_CCtx, FreeZstd>;
+using Decompressor = std::unique_ptr<ZSTD_DCtx, FreeZstd>;
+
 std::uint64_t checksum_of(std::span<const std::byte> bytes);
 std::uint64_t head_checksum_of(const BlockHead& head);
 std::uint32_t checksum_of(const Preamble& p);
+
+/// The block in `stored`: its head, whose sizes and checksums are set here, and `what` compressed.
+/// Empty: there is no memory for it.
+std::span<const std::byte> seal(ZSTD_CCtx* c, BlockHead& head, std::span<const std::byte> what,
+                                std::vector<std::byte>& stored);
+/// What follows a head, as it was, into the beginning of `raw`. False: it is damaged.
+bool unseal(ZSTD_DCtx* c, const BlockHead& head, std::span<const std::byte> stored,
+            std::vector<std::byte>& raw);
 
 } // namespace tcpsaga

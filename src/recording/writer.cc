@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <cerrno>
 #include <set>
@@ -12,22 +11,12 @@
 #include "tcpsaga/recording.h"
 
 namespace tcpsaga {
-namespace {
-
-struct FreeWriter {
-    void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
-};
-
-/// Of zstd's levels the first: the recorder shares the machine with what it records.
-constexpr int level = 1;
-
-} // namespace
 
 struct RecordingWriter::Impl {
     std::string path;
     int fd;
     bool created; ///< by us, not there before
-    std::unique_ptr<ZSTD_CCtx, FreeWriter> context{ZSTD_createCCtx()};
+    Compressor context{ZSTD_createCCtx()};
     std::vector<std::byte> raw;    ///< the entries of the block that is being filled
     std::vector<std::byte> stored; ///< room for a head and the same compressed
     BlockHead head{block_magic, BlockType::inputs, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -104,21 +93,13 @@ void RecordingWriter::Impl::close_block()
 /// The head says what the block is; only one of inputs has any.
 void RecordingWriter::Impl::put_block(BlockType type, std::span<const std::byte> what)
 {
-    stored.resize(sizeof(head) + ZSTD_compressBound(what.size()));
-    const std::size_t size =
-        ZSTD_compressCCtx(context.get(), stored.data() + sizeof(head), stored.size() - sizeof(head),
-                          what.data(), what.size(), level);
-    if (ZSTD_isError(size) != 0) { // only when there is no memory
+    head.type = type;
+    const auto block = seal(context.get(), head, what, stored);
+    if (block.empty()) {
         err = ENOMEM;
         return;
     }
-    head.type = type;
-    head.stored = static_cast<std::uint32_t>(size);
-    head.raw = static_cast<std::uint32_t>(what.size());
-    head.checksum = checksum_of(std::span(stored).subspan(sizeof(head), size));
-    head.head_checksum = head_checksum_of(head);
-    std::memcpy(stored.data(), &head, sizeof(head));
-    put(std::span(stored).first(sizeof(head) + size));
+    put(block);
     head.number++;
 }
 

@@ -30,9 +30,16 @@ def commands():
     return re.findall(r"^  (\w+)", listed, re.M)
 
 
+def views(command):
+    """Those of replay and fleet, which may have options of their own."""
+    _, _, listed = help_of(command).partition("Subcommands:\n")
+    return re.findall(r"^  (\w+)", listed, re.M)
+
+
 COMMANDS = commands()
 OPTIONS = {c: options_in(help_of(c)) for c in COMMANDS}
-EVERY = set().union(*OPTIONS.values(), options_in(help_of()))
+OF_VIEWS = {(c, v): options_in(help_of(c, v)) for c in COMMANDS for v in views(c)}
+EVERY = set().union(*OPTIONS.values(), *OF_VIEWS.values(), options_in(help_of()))
 
 
 def complete(*typed):
@@ -79,6 +86,7 @@ class Bash(unittest.TestCase):
     def test_every_option_of_every_command(self):
         for command in COMMANDS:
             self.assertEqual(complete(command, "-"), OPTIONS[command], command)
+        self.assertEqual(complete("fleet", "init", "-"), OF_VIEWS["fleet", "init"])
 
     def test_trace_is_the_default(self):
         self.assertLessEqual(OPTIONS["trace"], complete("--"[:1]))

@@ -193,25 +193,6 @@ void drops(Correlator& to)
 
 } // namespace
 
-TempDir::TempDir()
-{
-    std::string pattern = ::testing::TempDir() + "/tcpsaga-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr)
-        throw std::runtime_error("mkdtemp " + pattern);
-    path_ = pattern;
-}
-
-TempDir::~TempDir()
-{
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TempDir::file(std::string_view name) const
-{
-    return path_ + "/" + std::string(name);
-}
-
 std::string read_file(const std::string& path)
 {
     std::ifstream in(path, std::ios::binary);

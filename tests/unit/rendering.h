@@ -7,21 +7,9 @@
 
 #include "lives.h"
 #include "tcpsaga/present.h"
+#include "temp_dir.h"
 
 namespace tcpsaga::testing {
-
-/// A directory that goes away with its contents.
-class TempDir {
-public:
-    TempDir();
-    ~TempDir();
-    TempDir(const TempDir&) = delete;
-    TempDir& operator=(const TempDir&) = delete;
-    [[nodiscard]] std::string file(std::string_view name) const;
-
-private:
-    std::string path_;
-};
 
 std::string read_file(const std::string& path);
 std::vector<std::string> lines_of(const std::string& text);
