@@ -7,8 +7,8 @@ scripts/build.sh --tests release
 # Kept for a week; without one its tests are skipped, and say so.
 scripts/kernels.py fetch all >/dev/null ||
     echo "test: not every kernel to test on could be had (above)" >&2
-# One more than processors: a guest that attaches or detaches mostly waits for the kernel.
-ctest --test-dir build -j$(($(nproc) + 1)) --output-on-failure "$@" && exit
+# Two more than processors: guests that attach or detach, and hosts that are cut off, mostly wait.
+ctest --test-dir build -j$(($(nproc) + 2)) --output-on-failure "$@" && exit
 code=$?
 # Far above, by now.
 echo "test: what failed:" >&2

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """clang-tidy over src/*.cc, as the build in build/ compiles them.
 
-A file that passed is not checked again until it, a header of it or the rules change. Of a folder
-in which many are to be checked they are read as one file: most of the time goes to the headers
-that they share. Where that cannot be compiled, each is read by itself."""
+A file that passed is not checked again until it, a header of it or the rules change. Where many of a
+library are to be checked they are read as one file: most of the time goes to the headers that they
+share. Where that cannot be compiled, each is read by itself."""
 
 import concurrent.futures
 import hashlib
@@ -57,7 +57,7 @@ def tidy(files, flags):
     """(passed, what it said, it could be read)"""
     source = files[0]
     if len(files) > 1:
-        source = STAMPS / ("_".join(files[0].relative_to(ROOT).parent.parts) + ".cc")
+        source = STAMPS / ("joint_" + "_".join(files[0].relative_to(ROOT).parts))
         text = "".join(f'#include "{f}"\n' for f in files)
         source.write_text(f"// NOLINTBEGIN(bugprone-suspicious-include)\n{text}// NOLINTEND(bugprone-suspicious-include)\n")
     flat = [word for flag in dict.fromkeys(flags) for word in flag]
@@ -70,7 +70,7 @@ def tidy(files, flags):
 
 
 def compiled():
-    """(file, flags, what was read for it) of src/. A build may read several as one (UNITY_BUILD)."""
+    """(file, its library, flags, what was read for it) of src/. A build may read several as one (UNITY_BUILD)."""
     read = includes()
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         unit, flags = pathlib.Path(entry["file"]), flags_of(entry["command"])
@@ -79,21 +79,22 @@ def compiled():
             files = [pathlib.Path(x) for x in re.findall(r'#include "(.*)"', unit.read_text())]
         for file in files:
             if file.is_relative_to(ROOT / "src"):
-                yield file, flags, {file, *read.get(unit, [])} - {unit}
+                library = re.search(r"CMakeFiles/(\w+)\.dir/", entry["command"]).group(1)
+                yield file, library, flags, {file, *read.get(unit, [])} - {unit}
 
 
 def main():
     STAMPS.mkdir(parents=True, exist_ok=True)
     known = rules()
     stale, keys, flags = {}, {}, {}
-    for file, flags[file], read in compiled():
+    for file, library, flags[file], read in compiled():
         key = hashlib.sha256(known.encode())
         for name in sorted(read | {file}):
             key.update(hashlib.sha256(name.read_bytes()).digest())
         keys[file] = key.hexdigest()
         stamp = STAMPS / "_".join(file.relative_to(ROOT).parts)
         if not stamp.exists() or stamp.read_text() != keys[file]:
-            stale.setdefault(file.parent, []).append(file)
+            stale.setdefault((library, file.parent), []).append(file)
 
     def check(files):
         passed, said, readable = tidy(files, [flag for f in files for flag in flags[f]])

@@ -10,7 +10,7 @@ if(NOT TCPSAGA_SANITIZE)
                                        ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
   # New inputs are tried too and forgotten; a crash is left in the build folder. Some seconds each: a
   # command line takes a hundred times as long as a record.
-  foreach(target record:3000 recording:600 correlator:3000 filters:300)
+  foreach(target record:1500 recording:300 correlator:1500 filters:150)
     string(REGEX MATCH "^(.*):(.*)$" unused ${target})
     add_test(NAME fuzz_${CMAKE_MATCH_1}
              COMMAND sh -c "exec \"$@\" -seed_inputs=\"$(ls -d \"$0\"/* | paste -sd ,)\""
@@ -21,5 +21,5 @@ if(NOT TCPSAGA_SANITIZE)
     set_tests_properties(fuzz_${CMAKE_MATCH_1} PROPERTIES LABELS fuzz FIXTURES_REQUIRED asan)
   endforeach()
   add_test(NAME lint COMMAND ${PROJECT_SOURCE_DIR}/scripts/lint.sh)
-  set_tests_properties(lint PROPERTIES LABELS lint PROCESSORS 2) # it uses all there are
+  set_tests_properties(lint PROPERTIES LABELS lint PROCESSORS 2 COST 900) # it uses all there are
 endif()
