@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <ctime>
 
 #include "tcpsaga/abi.h"
+#include "tcpsaga/clock.h"
 
 namespace tcpsaga {
 namespace {
@@ -21,14 +21,6 @@ constexpr std::size_t least = std::size_t{64} << 10U;
 std::size_t page_size()
 {
     return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
-std::uint64_t now_ns()
-{
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 Error cannot_map()
@@ -106,7 +98,7 @@ Status Rings::poll(int timeout_ms, const OnRecord& on_record)
     if (epoll_wait(epoll_.get(), &woken, 1, timeout_ms) < 0 && errno != EINTR)
         return Error{"cannot wait for", "the ring buffers", errno, ""};
     // Also when nothing woke us: records that woke nobody are found by looking.
-    reader_.read(now_ns(), on_record);
+    reader_.read(static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)), on_record);
     return Nothing{};
 }
 

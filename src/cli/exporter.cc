@@ -10,10 +10,11 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <exception>
 #include <future>
 #include <optional>
+
+#include "tcpsaga/signals.h"
 
 namespace tcpsaga {
 namespace {
@@ -85,23 +86,6 @@ void call(const Bind& b)
     static_cast<void>(connect(fd, b.generic(), b.size));
     close(fd);
 }
-
-/// Signals are the main thread's: threads that begin while this lives have them blocked.
-class SignalsBlocked {
-public:
-    SignalsBlocked()
-    {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    sigset_t before_{};
-};
 
 } // namespace
 

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <unordered_map>
 
-#include "clock.h"
 #include "doctor.h"
 #include "fleet/intake.h"
 #include "fleet/tally.h"
@@ -15,6 +14,7 @@
 #include "open_output.h"
 #include "report.h"
 #include "say.h"
+#include "tcpsaga/clock.h"
 
 namespace tcpsaga {
 

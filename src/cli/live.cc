@@ -9,7 +9,6 @@
 #include <future>
 #include <set>
 
-#include "clock.h"
 #include "doctor.h"
 #include "exporter.h"
 #include "fleet/host_text.h"
@@ -25,6 +24,7 @@
 #include "say.h"
 #include "summary_text.h"
 #include "tcpsaga/cgroups.h"
+#include "tcpsaga/clock.h"
 #include "tcpsaga/kallsyms.h"
 #include "tcpsaga/metrics.h"
 #include "tcpsaga/process_info.h"

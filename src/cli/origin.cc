@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "origin.h"
+#include "tcpsaga/clock.h"
 
 #include <sys/utsname.h>
 
 #include <ctime>
-
-#include "clock.h"
 
 namespace tcpsaga {
 namespace {

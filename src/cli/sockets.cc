@@ -10,11 +10,11 @@
 #include <array>
 #include <csignal>
 
-#include "clock.h"
 #include "open_output.h"
 #include "privileges.h"
 #include "say.h"
 #include "tcpsaga/cgroups.h"
+#include "tcpsaga/clock.h"
 #include "tcpsaga/process_info.h"
 #include "tcpsaga/socket_access.h"
 #include "tcpsaga/sockets.h"

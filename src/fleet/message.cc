@@ -6,6 +6,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "number.h"
+
 namespace tcpsaga::fleet {
 namespace {
 
@@ -30,15 +32,6 @@ std::string_view value_of(std::string_view line, std::string_view quoted_key)
         return {};
     const std::size_t from = at + quoted_key.size();
     return line.substr(from, line.find('"', from) - from);
-}
-
-std::optional<std::uint64_t> parse_sequence(std::string_view text)
-{
-    std::uint64_t n = 0;
-    const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (text.empty() || err != std::errc() || end != text.data() + text.size())
-        return {};
-    return n;
 }
 
 } // namespace
@@ -90,7 +83,7 @@ std::optional<MessageId> MessageId::parse(std::string_view text)
     if (first == std::string_view::npos ||
         std::ranges::count(text.substr(0, first), '/') != 2) // of a run
         return {};
-    const auto sequence = parse_sequence(text.substr(second + 1));
+    const auto sequence = parse_number(text.substr(second + 1));
     if (!sequence || *sequence == 0)
         return {};
     return MessageId{std::string(text.substr(0, first)),

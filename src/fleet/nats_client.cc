@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "nats_client.h"
 
-#include <csignal>
-
 #include <fmt/format.h>
 
 #include "message.h"
+#include "tcpsaga/signals.h"
 
 namespace tcpsaga::fleet {
 namespace {
@@ -97,13 +96,9 @@ Result<Nats<natsOptions>> options_for(const Place& place, const std::string& cli
 
 Result<Nats<natsConnection>> connect_to(const Place& place, natsOptions* options)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const SignalsBlocked quiet;
     natsConnection* made = nullptr;
     const natsStatus s = natsConnection_Connect(&made, options);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (s != NATS_OK)
         return nats_error("cannot connect to", place, s);
     return Nats<natsConnection>(made);

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <future>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "message.h"
 #include "nats_client.h"
 #include "nats_lessee.h"
+#include "tcpsaga/signals.h"
 
 namespace tcpsaga::fleet {
 namespace {
@@ -210,10 +210,7 @@ private:
 
     Status begin()
     {
-        sigset_t all;
-        sigset_t before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        const SignalsBlocked quiet;
         if (reading_.group.empty()) {
             for (unsigned p = 0; p < partitions_; p++)
                 read_partition(p);
@@ -221,14 +218,11 @@ private:
         } else {
             auto lessee = Lessee::open(place_, connection_.get(), reading_.group, lease,
                                        replicas_of_stream());
-            if (!lessee) {
-                pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            if (!lessee)
                 return lessee.error();
-            }
             lessee_ = std::move(*lessee);
             keeper_ = std::thread([this] { keep(); });
         }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return Nothing{};
     }
 

@@ -2,8 +2,9 @@
 #include "place.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
+
+#include "number.h"
 
 namespace tcpsaga::fleet {
 namespace {
@@ -33,15 +34,6 @@ bool is_stream_name(const std::string& s)
     return !s.empty() && s.size() <= 64 && std::ranges::all_of(s, [](unsigned char c) {
         return std::isalnum(c) != 0 || c == '_' || c == '-';
     });
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text)
-{
-    std::uint64_t n = 0;
-    const auto [end, err] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (text.empty() || err != std::errc() || end != text.data() + text.size())
-        return {};
-    return n;
 }
 
 /// "" when all is well, else why not.

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "shipper.h"
 
-#include <csignal>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "tcpsaga/signals.h"
+
 namespace tcpsaga::fleet {
 namespace {
-
-/// The signals stay with the thread that waits for them.
-class SignalsBlocked {
-public:
-    SignalsBlocked()
-    {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    sigset_t before_{};
-};
 
 std::string lane_of(const std::string& subject)
 {

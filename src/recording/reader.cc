@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,10 +16,6 @@
 
 namespace tcpsaga {
 namespace {
-
-struct FreeReader {
-    void operator()(ZSTD_DCtx* c) const { ZSTD_freeDCtx(c); }
-};
 
 std::string place(std::uint64_t at)
 {
@@ -48,7 +43,7 @@ Error unreadable(const std::string& path, std::string why)
 struct RecordingReader::Impl {
     /// Takes a block apart.
     struct Unpacker {
-        std::unique_ptr<ZSTD_DCtx, FreeReader> context{ZSTD_createDCtx()};
+        Decompressor context{ZSTD_createDCtx()};
         std::vector<std::byte> stored, raw;
 
         bool unpack(const Impl& file, const BlockHead& h, std::uint64_t from);
@@ -183,14 +178,8 @@ bool RecordingReader::Impl::Unpacker::unpack(const Impl& file, const BlockHead& 
         file.size - std::min(file.size, from + sizeof(h))) // no room for what is not there
         return false;
     stored.resize(h.stored);
-    if (!file.get(from + sizeof(h), stored.data(), stored.size()) ||
-        checksum_of(stored) != h.checksum)
-        return false;
-    if (raw.size() < h.raw)
-        raw.resize(h.raw);
-    const std::size_t n =
-        ZSTD_decompressDCtx(context.get(), raw.data(), h.raw, stored.data(), stored.size());
-    return ZSTD_isError(n) == 0 && n == h.raw;
+    return file.get(from + sizeof(h), stored.data(), stored.size()) &&
+           unseal(context.get(), h, stored, raw);
 }
 
 bool RecordingReader::Impl::unpack(const BlockHead& h, std::uint64_t from)

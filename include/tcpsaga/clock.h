@@ -5,6 +5,7 @@
 
 namespace tcpsaga {
 
+/// Nanoseconds that `clock` (clock_gettime(2)) shows.
 inline std::int64_t now_ns(clockid_t clock)
 {
     timespec t{};
