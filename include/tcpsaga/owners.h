@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tcpsaga/probe.h"
 #include "tcpsaga/result.h"
 #include "tcpsaga/snapshot.h"
 
@@ -20,8 +21,8 @@ using HolderTable = std::unordered_map<std::uint64_t, std::vector<Holder>>;
 /// thread that has a table of its own or has outlived its process's first thread.
 class OwnerReader {
 public:
-    enum class By : std::uint8_t { best, proc };
-    explicit OwnerReader(By by = By::best);
+    /// Null: by /proc.
+    explicit OwnerReader(const KernelProber* kernel);
     ~OwnerReader();
     OwnerReader(const OwnerReader&) = delete;
     OwnerReader& operator=(const OwnerReader&) = delete;

@@ -51,8 +51,14 @@ public:
     [[nodiscard]] std::vector<std::string> enum_names(std::string_view name,
                                                       std::string_view prefix) const;
     [[nodiscard]] bool has_function(std::string_view function) const;
+    /// The id that the kernel's own BTF gives to what a program of such a libbpf section attaches
+    /// to: fentry/FUNCTION, fexit/FUNCTION, tp_btf/TRACEPOINT, iter/NAME. 0: there is none.
+    [[nodiscard]] std::uint32_t target_of(std::string_view section) const;
+    [[nodiscard]] bool has_tracepoint(std::string_view tracepoint) const;
     [[nodiscard]] bool has_member(std::string_view structure, std::string_view member) const;
     [[nodiscard]] bool has_own_btf() const { return own_btf_ != nullptr; }
+    /// What CO-RE relocations go by; null = there is none.
+    [[nodiscard]] const btf* types() const { return file_btf_ ? file_btf_.get() : own_btf_.get(); }
 
 private:
     Status try_trampoline(const Hook& hook);
@@ -60,7 +66,6 @@ private:
     Status try_tracepoint(const Hook& hook);
 
     [[nodiscard]] const btf_type* find_type(std::string_view name, unsigned kind) const;
-    [[nodiscard]] const btf* types() const { return file_btf_ ? file_btf_.get() : own_btf_.get(); }
     struct TypeIds;
     [[nodiscard]] const TypeIds& ids() const { return file_btf_ ? *file_ids_ : *own_ids_; }
 

@@ -9,6 +9,8 @@
 
 namespace tcpsaga {
 
+class KernelProber;
+
 /// What a socket waits for (inet_diag's idiag_timer): as netstat -o, `on` is retransmission.
 enum class SocketTimer : std::uint8_t { off, on, keepalive, time_wait, persist };
 
@@ -48,7 +50,8 @@ enum class SocketDetail : std::uint8_t { bare, plain, with_info };
 /// Takes snapshots, with what that needs of the kernel kept for the next one.
 class SnapshotReader {
 public:
-    SnapshotReader();
+    /// Null: without BPF.
+    explicit SnapshotReader(const KernelProber* kernel);
     ~SnapshotReader();
     SnapshotReader(const SnapshotReader&) = delete;
     SnapshotReader& operator=(const SnapshotReader&) = delete;
@@ -63,9 +66,5 @@ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
-
-/// As SnapshotReader::read(), once.
-std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns,
-                                    SocketDetail detail = SocketDetail::with_info);
 
 } // namespace tcpsaga

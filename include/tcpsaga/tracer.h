@@ -30,8 +30,7 @@ public:
         std::size_t ring_bytes = std::size_t{8}
                                  << 20; ///< of all rings; a power of two, whole pages
         std::uint32_t overflow_rate =
-            100;         ///< overflow records per listener, kind and second; drops
-        std::string btf; ///< BTF file for CO-RE instead of the kernel's own; "" = its own
+            100;                         ///< overflow records per listener, kind and second; drops
         std::uint32_t untold_states = 0; ///< a bit per State: changes to it are not recorded
     };
     using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: no more for now

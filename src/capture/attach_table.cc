@@ -260,7 +260,8 @@ constexpr std::array syn_kprobe{
     Hook{"kret_syn", kretprobe, "tcp_conn_request"},
 };
 constexpr std::string_view polled_only =
-    "overflows are found by looking at the listeners' drop counters every 200 ms: no client, no "
+    "overflows are found by looking at the listeners' drop counters every 200 ms (every second "
+    "while all is quiet): no client, no "
     "stage, no cookies";
 constexpr std::array syn_ways{
     Alternative{trampoline, syn_tramp, ""},

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <string>
 
+#include "bpf_object.h"
 #include "fd.h"
-#include "libbpf_log.h"
 #include "snapshot.skel.h"
 
 namespace tcpsaga {
@@ -37,25 +37,25 @@ void Iterator::Free::operator()(bpf_link* l) const
     bpf_link__destroy(l);
 }
 
-Result<Iterator::Object> Iterator::load_object(Over what, bool with_cookies)
+Result<Iterator::Object> Iterator::load_object(Over what, const KernelProber& kernel,
+                                               bool with_cookies)
 {
-    Object object(snapshot_bpf::open());
+    BpfObject<snapshot_bpf> object(kernel);
     if (!object)
         return refused("cannot open", what, errno);
     object->rodata->have_cookie = with_cookies ? 1 : 0;
     bpf_program__set_autoload(object->progs.holders, what == Over::holders);
     bpf_program__set_autoload(object->progs.sockets, what == Over::sockets);
-    if (const int err = snapshot_bpf::load(object.get()); err != 0)
+    if (const int err = object.load(); err != 0)
         return refused("cannot load", what, -err);
-    return object;
+    return Object(std::move(object).take().release());
 }
 
-Result<Iterator> Iterator::load(Over what)
+Result<Iterator> Iterator::load(Over what, const KernelProber& kernel)
 {
-    quiet_libbpf();
-    auto object = load_object(what, what == Over::sockets);
+    auto object = load_object(what, kernel, what == Over::sockets);
     if (!object && what == Over::sockets) // before Linux 5.12 a tracing program makes no cookie
-        object = load_object(what, false);
+        object = load_object(what, kernel, false);
     if (!object)
         return object.error();
     Link link(bpf_program__attach_iter(program_of(**object, what), nullptr));

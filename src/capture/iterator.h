@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "tcpsaga/probe.h"
 #include "tcpsaga/result.h"
 
 struct bpf_link;
@@ -21,7 +22,7 @@ public:
         holders, ///< ts_holder: TCP sockets' descriptors, of all processes that /proc would show
         sockets, ///< ts_socket: TCP sockets of the network namespace of whoever reads
     };
-    static Result<Iterator> load(Over what);
+    static Result<Iterator> load(Over what, const KernelProber& kernel);
 
     /// All rows now, one behind the other.
     [[nodiscard]] Result<std::vector<std::byte>> read() const;
@@ -33,7 +34,7 @@ private:
     };
     using Object = std::unique_ptr<snapshot_bpf, Free>;
     using Link = std::unique_ptr<bpf_link, Free>;
-    static Result<Object> load_object(Over what, bool with_cookies);
+    static Result<Object> load_object(Over what, const KernelProber& kernel, bool with_cookies);
     Iterator(Object object, Link link) : object_(std::move(object)), link_(std::move(link)) {}
 
     Object object_;

@@ -59,13 +59,13 @@ struct OwnerReader::Impl {
     }
 };
 
-OwnerReader::OwnerReader(By by) : impl_(std::make_unique<Impl>())
+OwnerReader::OwnerReader(const KernelProber* kernel) : impl_(std::make_unique<Impl>())
 {
-    if (by == By::proc) {
+    if (kernel == nullptr) {
         impl_->status = Error{"not asked for", "iter/task_file", 0, ""};
         return;
     }
-    if (auto loaded = Iterator::load(Iterator::Over::holders))
+    if (auto loaded = Iterator::load(Iterator::Over::holders, *kernel))
         impl_->iterator = std::move(*loaded);
     else
         impl_->status = loaded.error();

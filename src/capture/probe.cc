@@ -12,6 +12,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "bpf_object.h"
 #include "fd.h"
 #include "libbpf_log.h"
 #include "probe.skel.h"
@@ -100,6 +101,7 @@ void ProbeFree::operator()(probe_bpf* p) const
 KernelProber::KernelProber(const std::string& btf_file) : btf_file_(btf_file)
 {
     quiet_libbpf();
+    find_targets_ourselves();
     own_btf_.reset(btf__load_vmlinux_btf());
     own_ids_ = std::make_unique<TypeIds>(own_btf_.get());
     if (btf_file.empty())
@@ -142,9 +144,10 @@ Status KernelProber::seems_attachable(const Hook& hook)
 {
     // arch/x86/net/bpf_jit_comp.c before 6.6: what registers hold
     constexpr unsigned trampoline_arguments = 6;
-    const bool function = hook.kind != HookKind::tp_btf && hook.kind != HookKind::raw_tp;
+    const bool tracepoint = hook.kind == HookKind::tp_btf || hook.kind == HookKind::raw_tp;
     const bool trampoline = hook.kind == HookKind::fentry || hook.kind == HookKind::fexit;
-    if (attached_kinds_.contains(hook.kind) && function && has_function(hook.symbol) &&
+    const bool named = tracepoint ? has_tracepoint(hook.symbol) : has_function(hook.symbol);
+    if (attached_kinds_.contains(hook.kind) && named &&
         (!trampoline || arguments_of(hook.symbol) <= trampoline_arguments))
         return Nothing{};
     auto status = can_attach(hook);
@@ -196,6 +199,24 @@ Status KernelProber::try_tracepoint(const Hook& hook)
 bool KernelProber::has_function(std::string_view function) const
 {
     return TypeIds::in(ids().functions, function) != 0;
+}
+
+std::uint32_t KernelProber::target_of(std::string_view section) const
+{
+    const auto slash = section.find('/');
+    if (slash == std::string_view::npos)
+        return 0;
+    const auto kind = section.substr(0, slash);
+    const std::string name(section.substr(slash + 1));
+    if (kind == "tp_btf")
+        return TypeIds::in(own_ids_->tracepoints, name);
+    // kernel/bpf/bpf_iter.c looks for a function of that name, too
+    return TypeIds::in(own_ids_->functions, kind == "iter" ? "bpf_iter_" + name : name);
+}
+
+bool KernelProber::has_tracepoint(std::string_view tracepoint) const
+{
+    return TypeIds::in(ids().tracepoints, tracepoint) != 0;
 }
 
 bool KernelProber::has_member(std::string_view structure, std::string_view member) const

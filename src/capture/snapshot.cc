@@ -36,11 +36,11 @@ struct SnapshotReader::Impl {
     OwnerReader owners;
     std::optional<Iterator> sockets; // where there is no inet_diag
 
-    Impl()
+    explicit Impl(const KernelProber* kernel) : owners(kernel)
     {
-        if (has_inet_diag())
+        if (kernel == nullptr || has_inet_diag())
             return;
-        if (auto loaded = Iterator::load(Iterator::Over::sockets))
+        if (auto loaded = Iterator::load(Iterator::Over::sockets, *kernel))
             sockets = std::move(*loaded);
     }
     [[nodiscard]] std::vector<SocketRow> rows_here(SocketDetail detail) const
@@ -49,7 +49,9 @@ struct SnapshotReader::Impl {
     }
 };
 
-SnapshotReader::SnapshotReader() : impl_(std::make_unique<Impl>()) {}
+SnapshotReader::SnapshotReader(const KernelProber* kernel) : impl_(std::make_unique<Impl>(kernel))
+{
+}
 SnapshotReader::~SnapshotReader() = default;
 
 std::vector<SocketRow> SnapshotReader::read(const std::vector<std::uint32_t>& netns,
@@ -63,11 +65,6 @@ std::vector<SocketRow> SnapshotReader::read(const std::vector<std::uint32_t>& ne
     if (detail != SocketDetail::bare)
         name_holders(rows, impl_->owners.read());
     return rows;
-}
-
-std::vector<SocketRow> read_sockets(const std::vector<std::uint32_t>& netns, SocketDetail detail)
-{
-    return SnapshotReader().read(netns, detail);
 }
 
 } // namespace tcpsaga

@@ -7,9 +7,10 @@
 
 namespace tcpsaga {
 
-Status check_socket_access(const std::vector<std::uint32_t>& netns)
+Status check_socket_access(const std::vector<std::uint32_t>& netns, const KernelProber* kernel)
 {
-    if (!has_inet_diag() && !Iterator::load(Iterator::Over::sockets))
+    if (!has_inet_diag() &&
+        (kernel == nullptr || !Iterator::load(Iterator::Over::sockets, *kernel)))
         return Error{"cannot list sockets:", "this kernel has no inet_diag", 0,
                      "modprobe tcp_diag"};
     Namespaces namespaces(netns);

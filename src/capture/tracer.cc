@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf_object.h"
 #include "libbpf_log.h"
 #include "rings.h"
 #include "tcpsaga/abi.h"
@@ -19,10 +20,7 @@
 namespace tcpsaga {
 namespace {
 
-struct SkeletonFree {
-    void operator()(tcpsaga_bpf* s) const { tcpsaga_bpf::destroy(s); }
-};
-using SkeletonPtr = std::unique_ptr<tcpsaga_bpf, SkeletonFree>;
+using Object = BpfObject<tcpsaga_bpf>;
 struct LinkFree {
     void operator()(bpf_link* l) const { bpf_link__destroy(l); }
 };
@@ -144,18 +142,16 @@ Error load_error(int err)
 }
 
 /// The object with its knobs set and the programs of the plan chosen, not loaded.
-Result<SkeletonPtr> open_skeleton(const Tracer::Options& options, const Plan& plan,
-                                  const KernelProber& kernel)
+Result<Object> open_object(const Tracer::Options& options, const Plan& plan,
+                           const KernelProber& kernel)
 {
     raise_memlock_limit();
-    LIBBPF_OPTS(bpf_object_open_opts, open);
-    if (!options.btf.empty())
-        open.btf_custom_path = options.btf.c_str();
-    SkeletonPtr skeleton(tcpsaga_bpf::open(&open));
+    Object skeleton(kernel);
     if (!skeleton)
         return Error{"cannot open", "the BPF object", errno, ""};
     skeleton->rodata->knobs = knobs_for(options, plan, kernel);
     bpf_map__set_max_entries(skeleton->maps.rings, rings_for(options.ring_bytes));
+    bpf_map__set_autocreate(skeleton->maps.small_ones, options.filter.cgroup != 0);
     bpf_map__set_autocreate(skeleton->maps.drops, plan.of(FactId::drop).hooked());
     const auto wanted = plan.hooks();
     bpf_program* program = nullptr;
@@ -187,10 +183,23 @@ std::vector<Entry> contents(const bpf_map* map)
     return all;
 }
 
+/// Null, with errno, where the kernel refuses.
+bpf_link* attach_to(const Hook& hook, const bpf_program& program)
+{
+    switch (hook.kind) {
+    case HookKind::fentry:
+    case HookKind::fexit:
+    case HookKind::tp_btf:
+        return bpf_program__attach_trace(&program);
+    default:
+        return bpf_program__attach(&program);
+    }
+}
+
 } // namespace
 
 struct Tracer::Impl {
-    SkeletonPtr skeleton;
+    Object::Pointer skeleton;
     std::vector<Attached> attached;
     std::uint64_t missed_before_detach = 0;
 
@@ -226,12 +235,12 @@ struct Tracer::Impl {
 
 Status Tracer::Impl::load(const Options& options, const Plan& plan, const KernelProber& kernel)
 {
-    auto opened = open_skeleton(options, plan, kernel);
-    if (!opened)
-        return opened.error();
-    skeleton = std::move(*opened);
-    if (const int err = tcpsaga_bpf::load(skeleton.get()); err != 0)
+    auto object = open_object(options, plan, kernel);
+    if (!object)
+        return object.error();
+    if (const int err = object->load(); err != 0)
         return load_error(-err);
+    skeleton = std::move(*object).take();
     auto opened_rings = Rings::open(bpf_map__fd(skeleton->maps.rings), options.ring_bytes);
     if (!opened_rings)
         return opened_rings.error();
@@ -244,7 +253,7 @@ Status Tracer::Impl::attach(const Plan& plan)
     for (const Hook* hook : plan.hooks()) {
         const std::string name(hook->program);
         bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, name.c_str());
-        bpf_link* link = program != nullptr ? bpf_program__attach(program) : nullptr;
+        bpf_link* link = program != nullptr ? attach_to(*hook, *program) : nullptr;
         if (link == nullptr)
             return Error{"cannot attach", std::string(bpf_program__section_name(program)), errno,
                          "leave it out with --disable-hook"};
@@ -333,19 +342,20 @@ Result<std::vector<VerifierCost>> verifier_costs(const Tracer::Options& options,
                                                  const KernelProber& kernel)
 {
     constexpr __u32 log_statistics = 4; // BPF_LOG_STATS, kernel/bpf/verifier.c
-    auto skeleton = open_skeleton(options, plan, kernel);
-    if (!skeleton)
-        return skeleton.error();
+    const auto opened = open_object(options, plan, kernel);
+    if (!opened)
+        return opened.error();
+    const Object& skeleton = *opened;
     std::vector<std::pair<bpf_program*, std::string>> logs;
     for (const Hook* hook : plan.hooks())
-        logs.emplace_back(bpf_object__find_program_by_name((*skeleton)->obj,
+        logs.emplace_back(bpf_object__find_program_by_name(skeleton->obj,
                                                            std::string(hook->program).c_str()),
                           std::string(4096, '\0'));
     for (auto& [program, log] : logs) {
         bpf_program__set_log_level(program, log_statistics);
         bpf_program__set_log_buf(program, log.data(), log.size());
     }
-    if (const int err = tcpsaga_bpf::load(skeleton->get()); err != 0)
+    if (const int err = skeleton.load(); err != 0)
         return load_error(-err);
     std::vector<VerifierCost> costs;
     for (const auto& [program, log] : logs) {

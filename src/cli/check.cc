@@ -164,14 +164,13 @@ int run_check(const Options& options)
     for (const Choice& c : report.plan.choices)
         report.ways.push_back(ways_of(c, can_attach));
     if (options.programs && report.works()) {
-        auto costs =
-            verifier_costs({options.filter, options.ring_bytes, options.overflow_rate, options.btf},
-                           report.plan, kernel);
+        auto costs = verifier_costs({options.filter, options.ring_bytes, options.overflow_rate},
+                                    report.plan, kernel);
         if (!costs)
             return fail(costs.error());
         report.costs = std::move(*costs);
     }
-    const OwnerReader owners;
+    const OwnerReader owners(&kernel);
     report.owners = owners.iterator();
     options.json ? print_json(report) : print_text(report);
     return !report.works() ? 1 : report.complete() ? 0 : degraded_code;

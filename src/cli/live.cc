@@ -19,6 +19,7 @@
 #include "open_output.h"
 #include "origin.h"
 #include "player.h"
+#include "poll_pace.h"
 #include "privileges.h"
 #include "progress.h"
 #include "say.h"
@@ -39,9 +40,9 @@ namespace {
 
 // A person sees a line within 100 ms: this, and the write. After silence the first record wakes us.
 constexpr int poll_ms = 50;
-constexpr int idle_poll_ms = 200;
+constexpr int idle_poll_ms = 500;
+constexpr int asked_poll_ms = 200; // where others than the kernel may ask for something
 constexpr int unexplained_code = 4;
-constexpr std::uint64_t listener_poll_ms = 200;
 
 // NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): all a signal handler reaches
 std::atomic<bool> stop_asked;
@@ -166,7 +167,7 @@ struct Session {
     KernelLosses told{};
     std::uint64_t told_dropped = 0; // lines
     bool told_blind = false;
-    std::uint64_t polled_at = now();
+    PollPace pace{now()};
     std::uint64_t summarized_at = now();
     std::uint64_t looked_for_stuck = now();
     std::uint64_t looked_for_losses = 0;
@@ -265,7 +266,10 @@ struct Session {
     {
         constexpr std::uint64_t quiet_ns = 200'000'000;
         const bool quiet = now() - last_record > quiet_ns;
-        return quiet && !options.duration_s && !options.summary_s ? idle_poll_ms : poll_ms;
+        if (!quiet || options.duration_s || options.summary_s)
+            return poll_ms;
+        return exporter != nullptr || top != nullptr || pace.moving() ? asked_poll_ms
+                                                                      : idle_poll_ms;
     }
 
     void tell_blindness()
@@ -393,13 +397,12 @@ struct Session {
         if (plan.of(FactId::overflow_syn).hooked() || plan.of(FactId::overflow_ack).hooked())
             return;
         const std::uint64_t ts = now();
-        const std::uint64_t waited_ms = (ts - polled_at) / 1'000'000;
-        if (!at_once && waited_ms < listener_poll_ms)
+        if (!at_once && !pace.is_due(ts, last_record))
             return;
         auto listeners = looker.listeners();
         keep_of_cgroup(listeners);
+        const std::uint64_t waited_ms = pace.looked(listeners, ts);
         tell(input::Polled{std::move(listeners), ts, waited_ms});
-        polled_at = ts;
     }
 
     /// All counts so far beside the kernel's, as an event and to the person. At the end the
@@ -515,7 +518,7 @@ Result<Tracing> start_with(const Options& options, const KernelProber& kernel,
                      state.rejected.empty() ? "disabled" : state.rejected.back().why, 0,
                      "see tcpsaga check"};
     auto tracer = Tracer::start({options.filter, options.ring_bytes, options.overflow_rate,
-                                 options.btf, untold_states(options)},
+                                 untold_states(options)},
                                 *plan, kernel);
     if (!tracer)
         return tracer.error();
@@ -582,21 +585,20 @@ int run_live(const Options& options)
     if (const auto status = separate(looker, options); !status)
         return fail(status.error());
     use_roomy_heap();
-    // Beside the hooks' programs, each of which needs the kernel's types read for itself.
-    std::future<std::unique_ptr<SnapshotReader>> snapshot;
-    if (options.snapshot)
-        snapshot =
-            std::async(std::launch::async, [] { return std::make_unique<SnapshotReader>(); });
-    KernelProber kernel(options.btf);
-    if (const auto status = can_run(kernel, options); !status)
+    auto kernel = std::make_unique<KernelProber>(options.btf);
+    if (const auto status = can_run(*kernel, options); !status)
         return fail(status.error());
+    std::future<std::unique_ptr<SnapshotReader>> snapshot; // beside the hooks' programs
+    if (options.snapshot)
+        snapshot = std::async(std::launch::async,
+                              [&] { return std::make_unique<SnapshotReader>(kernel.get()); });
     CounterReading counters{looker.counters(), {}};
-    auto tracing = start_tracing(options, kernel);
+    auto tracing = start_tracing(options, *kernel);
     if (!tracing)
         return fail(tracing.error());
     counters.after = looker.counters();
     const Origin origin =
-        origin_of(options, tracing->plan, kernel, tracing->tracer->counts_misses());
+        origin_of(options, tracing->plan, *kernel, tracing->tracer->counts_misses());
     if (*tape)
         (*tape)->begin(origin);
     Session session{options, tracing->plan, *tracing->tracer, origin, looker, **out, tape->get()};
@@ -621,6 +623,7 @@ int run_live(const Options& options)
     tell_what_is_lost(missing);
     if (*exporter)
         say("metrics on {}", (*exporter)->url());
+    kernel.reset(); // 9 MB
     trim_heap();
     say("ready ({})", tracing->plan.title());
     notify_service("READY=1");

@@ -16,6 +16,7 @@
 #include "tcpsaga/cgroups.h"
 #include "tcpsaga/clock.h"
 #include "tcpsaga/process_info.h"
+#include "tcpsaga/probe.h"
 #include "tcpsaga/socket_access.h"
 #include "tcpsaga/sockets.h"
 
@@ -119,7 +120,8 @@ void print(Output& out, const Options& o, const std::vector<SocketRow>& rows,
 
 int run_sockets(const Options& o)
 {
-    if (const auto status = check_socket_access(o.filter.netns); !status)
+    const auto kernel = check_privileges() ? std::make_unique<KernelProber>() : nullptr;
+    if (const auto status = check_socket_access(o.filter.netns, kernel.get()); !status)
         return fail(status.error());
     auto out = open_output(o.output);
     if (!out)
@@ -127,7 +129,7 @@ int run_sockets(const Options& o)
     signal(SIGPIPE, SIG_IGN); // write() tells
     SocketPrint how = print_options(o, **out);
     const SocketDetail detail = detail_for(o);
-    const auto rows = read_sockets(o.filter.netns, detail);
+    const auto rows = SnapshotReader(kernel.get()).read(o.filter.netns, detail);
     const bool hidden = detail != SocketDetail::bare && hides_processes(rows);
     if (const auto status = keep_only({CAP_SYS_PTRACE}); !status) // cgroups where /proc has hidepid
         return fail(status.error());

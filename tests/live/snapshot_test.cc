@@ -55,9 +55,20 @@ std::string name_of(const Holder& h)
     return {h.process.comm.data(), ::strnlen(h.process.comm.data(), h.process.comm.size())};
 }
 
+const tcpsaga::KernelProber& kernel()
+{
+    static const tcpsaga::KernelProber it;
+    return it;
+}
+
+tcpsaga::SnapshotReader reader()
+{
+    return tcpsaga::SnapshotReader(&kernel());
+}
+
 std::vector<SocketRow> sockets_here()
 {
-    return tcpsaga::read_sockets({netns_inode()});
+    return reader().read({netns_inode()});
 }
 
 TEST_F(Snapshot, AllWorkersOfAForkedListener)
@@ -79,7 +90,8 @@ TEST_F(Snapshot, AllWorkersOfAForkedListener)
         EXPECT_EQ(h.process.from, tcpsaga::PidFrom::snapshot);
         EXPECT_EQ(h.fd, listener.holders[0].fd);
     }
-    EXPECT_EQ(tcpsaga::OwnerReader().read().at(listener.inode).front().process.pid, pids[0]);
+    EXPECT_EQ(tcpsaga::OwnerReader(&kernel()).read().at(listener.inode).front().process.pid,
+              pids[0]);
 }
 
 TEST_F(Snapshot, ADescriptorThatWasPassed)
@@ -124,7 +136,7 @@ TEST_F(Snapshot, AProcessInOtherNamespaces)
                       "0.0.0.0", "0", "5"});
     ASSERT_NE(server.port, 0);
     const std::uint32_t pid = child_of(server.process.pid());
-    const auto rows = tcpsaga::read_sockets({});
+    const auto rows = reader().read({});
     const auto held = [&](const SocketRow& r) {
         return pids_of(r) == std::vector{pid} && r.tuple.local.port == server.port;
     };
@@ -166,7 +178,7 @@ TEST_F(Snapshot, ANamespaceWithoutAProcess)
                   0);
         EXPECT_EQ(server.process.wait(), 0);
     }
-    const auto rows = tcpsaga::read_sockets({netns});
+    const auto rows = reader().read({netns});
     const auto waits = [&](const SocketRow& r) {
         return r.state == State::time_wait && r.tuple.remote.port == port;
     };
@@ -183,7 +195,7 @@ TEST_F(Snapshot, ANamespaceWithoutAProcess)
 /// A thread with a descriptor table of its own: /proc/PID/fd does not show it.
 TEST_F(Snapshot, ADescriptorOfAThreadAlone)
 {
-    const tcpsaga::OwnerReader reader;
+    const tcpsaga::OwnerReader reader(&kernel());
     ASSERT_TRUE(reader.iterator()) << reader.iterator().error().message();
     std::thread([&] {
         ASSERT_EQ(unshare(CLONE_FILES), 0);
@@ -300,7 +312,7 @@ struct Mixture {
 
 std::vector<SocketRow> iterated()
 {
-    const auto iterator = tcpsaga::Iterator::load(tcpsaga::Iterator::Over::sockets);
+    const auto iterator = tcpsaga::Iterator::load(tcpsaga::Iterator::Over::sockets, kernel());
     EXPECT_TRUE(iterator) << iterator.error().message();
     return iterator ? tcpsaga::iterate_socket_rows(*iterator) : std::vector<SocketRow>{};
 }
@@ -392,8 +404,8 @@ TEST_F(Snapshot, IteratorAndProcGiveTheSameHolders)
                      "--map-root-user", "--pid", "--fork", "--kill-child", peer_path(), "hold",
                      "::", "0", "5"});
     ASSERT_NE(inner.port, 0);
-    const tcpsaga::OwnerReader best;
-    const tcpsaga::OwnerReader proc(tcpsaga::OwnerReader::By::proc);
+    const tcpsaga::OwnerReader best(&kernel());
+    const tcpsaga::OwnerReader proc(nullptr);
     ASSERT_TRUE(best.iterator()) << best.iterator().error().message();
     ASSERT_FALSE(proc.iterator());
     const auto by_iterator = best.read();
