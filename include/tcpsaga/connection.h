@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -33,13 +34,25 @@ enum class Role : std::uint8_t { unknown, client, server };
 /// How a process is known to belong to an event: events.md, `pid_from`.
 enum class PidFrom : std::uint8_t { nobody, task, accept, connect, snapshot, listener };
 
+using Comm = std::array<char, 16>; ///< NUL-padded, any bytes: escape before printing
+
+/// What memcmp() would say, without a call.
+inline bool same(const Comm& a, const Comm& b)
+{
+    using Words = std::array<std::uint64_t, 2>;
+    return std::bit_cast<Words>(a) == std::bit_cast<Words>(b);
+}
+
 struct Process {
     std::uint32_t pid = 0; ///< thread group, initial pid namespace; 0 = unknown
     std::uint32_t uid = 0;
-    std::array<char, 16> comm{}; ///< NUL-padded, any bytes: escape before printing
+    Comm comm{};
     PidFrom from = PidFrom::nobody;
 
-    bool operator==(const Process&) const = default;
+    bool operator==(const Process& o) const
+    {
+        return pid == o.pid && uid == o.uid && from == o.from && same(comm, o.comm);
+    }
     [[nodiscard]] bool known() const { return from != PidFrom::nobody; }
     [[nodiscard]] std::string_view name() const;
 };

@@ -39,8 +39,11 @@ private:
     struct Key {
         std::uint32_t pid;
         std::uint32_t uid;
-        std::array<char, 16> comm;
-        bool operator==(const Key&) const = default;
+        Comm comm;
+        bool operator==(const Key& o) const
+        {
+            return pid == o.pid && uid == o.uid && same(comm, o.comm);
+        }
     };
     struct KeyHash {
         std::size_t operator()(const Key& k) const { return k.pid; }

@@ -96,11 +96,18 @@ void add_info(SocketRow& row, const tcp_info& info)
 /// moves along its hash chain, may come twice. The later one is right.
 void drop_repeated(std::vector<SocketRow>& rows)
 {
-    std::ranges::stable_sort(rows, {}, &SocketRow::cookie);
+    std::vector<std::pair<std::uint64_t, std::size_t>> places; // by cookie
+    places.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); i++)
+        places.emplace_back(rows[i].cookie, i);
+    std::ranges::sort(places);
+    std::vector<bool> repeated(rows.size());
+    for (std::size_t i = 1; i < places.size(); i++)
+        repeated[places[i - 1].second] = places[i - 1].first == places[i].first;
     std::size_t kept = 0;
     for (std::size_t i = 0; i < rows.size(); i++)
-        if (i + 1 == rows.size() || rows[i + 1].cookie != rows[i].cookie)
-            rows[kept++] = std::move(rows[i]);
+        if (!repeated[i] && kept++ != i)
+            rows[kept - 1] = std::move(rows[i]);
     rows.resize(kept);
 }
 

@@ -11,13 +11,26 @@ namespace {
 using Out = std::back_insert_iterator<fmt::memory_buffer>;
 
 /// "950us", "12.340ms", "3.005s": four significant digits, never 0.000.
+void put_duration(Room& room, std::uint64_t us)
+{
+    if (us < 1000) {
+        room.number(us);
+        room.put("us");
+        return;
+    }
+    const bool seconds = us >= 1'000'000;
+    const std::uint64_t thousandths = seconds ? us / 1000 : us;
+    room.number(thousandths / 1000);
+    room.put('.');
+    room.digits(thousandths % 1000, 3);
+    room.put(seconds ? "s" : "ms");
+}
 std::string duration(std::uint64_t us)
 {
-    if (us < 1000)
-        return fmt::format("{}us", us);
-    if (us < 1'000'000)
-        return fmt::format("{}.{:03}ms", us / 1000, us % 1000);
-    return fmt::format("{}.{:03}s", us / 1'000'000, us / 1000 % 1000);
+    std::array<char, 32> text{};
+    Room room(text.data());
+    put_duration(room, us);
+    return {text.data(), room.at()};
 }
 
 /// What the line of an event says behind its addresses.
@@ -46,12 +59,7 @@ struct Detail {
     {
         return fmt::format("given up after {} retransmitted SYN-ACKs", e.retransmits);
     }
-    std::string operator()(const event::StateChange& e) const
-    {
-        return fmt::format("{} -> {}{}{}", name_of(e.old_state), name_of(e.new_state),
-                           e.us ? " after " + duration(*e.us) : "",
-                           e.inferred ? " (inferred)" : "");
-    }
+    std::string operator()(const event::StateChange&) const { return ""; } // Trace's own
     std::string operator()(const event::Accept& e) const
     {
         std::string text;
@@ -142,14 +150,6 @@ struct Detail {
     std::string operator()(const event::Summary&) const { return ""; }
 };
 
-struct Process_ {
-    std::string pid, comm;
-    explicit Process_(const Process& p)
-        : pid(p.known() ? std::to_string(p.pid) : "-"), comm(p.known() ? visible(p.name()) : "-")
-    {
-    }
-};
-
 class Text : public Sink {
 public:
     Text(Output& out, PresentOptions options, const std::string& header)
@@ -157,26 +157,59 @@ public:
     {
         if (options_.host_column != 0)
             host_ = fmt::format("{:<{}} ", visible(options_.host), options_.host_column);
-        if (options_.header)
-            print(options_.host_column == 0 ? ""
-                                            : fmt::format("{:<{}} ", "HOST", options_.host_column),
-                  bold(header));
+        if (options_.header) {
+            const int width = static_cast<int>(options_.host_column);
+            append(buffer(), width == 0 ? "" : fmt::format("{:<{}} ", "HOST", width));
+            append(buffer(), bold(header) + "\n");
+        }
     }
 
 protected:
     void line(std::string_view text)
     {
-        print(host_, text);
-        out_.line_done();
+        begin_line();
+        append(buffer(), text);
+        end_line();
     }
 
-    /// Local time of day with microseconds.
-    [[nodiscard]] std::string clock(std::uint64_t ts_ns) const
+    /// Local time of day with microseconds: 15 bytes.
+    void put_clock(Room& room, std::uint64_t ts_ns) const
     {
         const std::int64_t us = (static_cast<std::int64_t>(ts_ns) + options_.utc_offset_ns) / 1000;
         const std::int64_t day = (us / 1'000'000 + options_.zone_offset_s) % 86400;
-        return fmt::format("{:02}:{:02}:{:02}.{:06}", day / 3600, day / 60 % 60, day % 60,
-                           us % 1'000'000);
+        const auto part = [&](std::int64_t value, int width) {
+            room.digits(static_cast<std::uint64_t>(value), width);
+        };
+        part(day / 3600, 2);
+        room.put(':');
+        part(day / 60 % 60, 2);
+        room.put(':');
+        part(day % 60, 2);
+        room.put('.');
+        part(us % 1'000'000, 6);
+    }
+    [[nodiscard]] std::string clock(std::uint64_t ts_ns) const
+    {
+        std::array<char, 15> text{};
+        Room room(text.data());
+        put_clock(room, ts_ns);
+        return {text.data(), text.size()};
+    }
+
+    /// PID and COMM, the latter with a "?" where it is a guess: the only columns whose width may
+    /// not be that of their bytes.
+    void process(const Process& p)
+    {
+        const bool guessed = p.from == PidFrom::listener;
+        Process key = p;
+        key.from = guessed || !p.known() ? p.from : PidFrom::task;
+        Shown& shown = shown_.at(p.pid % shown_.size());
+        if (!(key == shown.process) || shown.columns.empty()) {
+            const std::string pid = p.known() ? std::to_string(p.pid) : "-";
+            const std::string comm = p.known() ? visible(p.name()) : "-";
+            shown = {key, fmt::format("{:<7} {:<15} ", pid, guessed ? comm + "?" : comm)};
+        }
+        append(buffer(), shown.columns);
     }
 
     [[nodiscard]] std::string bold(const std::string& text) const
@@ -200,21 +233,28 @@ protected:
 
     [[nodiscard]] const PresentOptions& options() const { return options_; }
     [[nodiscard]] fmt::memory_buffer& buffer() { return out_.buffer(); }
-    /// A line is put into the buffer, between these two.
+    /// A line is put into the buffer, between these two. Spaces at its end go.
     void begin_line() { append(out_.buffer(), host_); }
-    void line_written() { out_.line_done(); }
+    void end_line()
+    {
+        std::size_t end = buffer().size();
+        while (end > 0 && buffer()[end - 1] == ' ')
+            end--;
+        buffer().resize(end);
+        buffer().push_back('\n');
+        out_.line_done();
+    }
 
 private:
-    void print(std::string_view before, std::string_view text)
-    {
-        append(out_.buffer(), before);
-        append(out_.buffer(), text.substr(0, text.find_last_not_of(' ') + 1));
-        out_.buffer().push_back('\n');
-    }
+    struct Shown {
+        Process process;
+        std::string columns;
+    };
 
     Output& out_;
     PresentOptions options_;
-    std::string host_; ///< as every line begins with it
+    std::string host_;            ///< as every line begins with it
+    std::array<Shown, 16> shown_; ///< by pid: a client and its server take turns
 };
 
 class Trace : public Text {
@@ -230,34 +270,98 @@ public:
     {
         if (!wanted(options(), e) || std::holds_alternative<event::Summary>(e.what))
             return;
-        const Process_ who(e.actor);
-        // The listener's owner is a guess, and looks like one.
-        const std::string comm = e.actor.from == PidFrom::listener ? who.comm + "?" : who.comm;
-        const std::string kind = fmt::format("{:<14}", kind_of(e));
-        const bool bad = std::holds_alternative<event::ConnectError>(e.what) ||
-                         std::holds_alternative<event::BindError>(e.what) ||
-                         std::holds_alternative<event::SynackTimeout>(e.what) ||
-                         std::holds_alternative<event::Stuck>(e.what) ||
-                         std::holds_alternative<event::Overflow>(e.what) ||
-                         std::holds_alternative<event::AcceptError>(e.what) ||
-                         std::holds_alternative<event::Retransmit>(e.what) ||
-                         std::holds_alternative<event::Drop>(e.what) || e.conn == nullptr;
-        std::string arrow = "  ";
+        begin_line();
+        columns(e);
+        if (const auto* change = std::get_if<event::StateChange>(&e.what))
+            state_change(*change);
+        else
+            append(buffer(), std::visit(Detail{}, e.what));
+        append(buffer(), container_of(e.actor));
+        end_line();
+    }
+
+private:
+    static constexpr std::size_t most = 256; ///< of either of both parts below
+
+    /// All but the detail.
+    void columns(const Event& e)
+    {
+        {
+            Room room(buffer(), most);
+            put_clock(room, e.ts_ns);
+            room.put(' ');
+        }
+        process(e.actor);
+        Room room(buffer(), most);
+        const bool colored = options().color && is_bad(e);
+        if (colored)
+            room.put("\x1b[31m");
+        room.left(14, [&] { room.put(kind_of(e)); });
+        if (colored)
+            room.put("\x1b[0m");
+        room.put(' ');
+        room.left(21, [&] {
+            if (e.conn != nullptr && e.conn->family != 0)
+                put_endpoint(room, e.conn->tuple.local);
+        });
+        room.put(' ');
+        room.put(arrow_of(e));
+        room.put(' ');
+        room.left(21, [&] {
+            if (e.conn != nullptr && e.conn->tuple.remote.port != 0)
+                put_endpoint(room, e.conn->tuple.remote);
+        });
+        room.put(' ');
+    }
+
+    /// "SYN_SENT -> ESTABLISHED after 950us": of all lines the most.
+    void state_change(const event::StateChange& e)
+    {
+        Room room(buffer(), most);
+        room.put(name_of(e.old_state));
+        room.put(" -> ");
+        room.put(name_of(e.new_state));
+        if (e.us) {
+            room.put(" after ");
+            put_duration(room, *e.us);
+        }
+        if (e.inferred)
+            room.put(" (inferred)");
+    }
+
+    static void put_endpoint(Room& room, const Endpoint& e)
+    {
+        const bool v4 = e.addr.is_v4();
+        if (!v4)
+            room.put('[');
+        room.address(e.addr);
+        if (!v4)
+            room.put(']');
+        room.put(':');
+        if (e.port == 0)
+            room.put('*');
+        else
+            room.number(e.port);
+    }
+
+    static bool is_bad(const Event& e)
+    {
+        return std::holds_alternative<event::ConnectError>(e.what) ||
+               std::holds_alternative<event::BindError>(e.what) ||
+               std::holds_alternative<event::SynackTimeout>(e.what) ||
+               std::holds_alternative<event::Stuck>(e.what) ||
+               std::holds_alternative<event::Overflow>(e.what) ||
+               std::holds_alternative<event::AcceptError>(e.what) ||
+               std::holds_alternative<event::Retransmit>(e.what) ||
+               std::holds_alternative<event::Drop>(e.what) || e.conn == nullptr;
+    }
+
+    static std::string_view arrow_of(const Event& e)
+    {
         if (e.conn != nullptr && e.conn->role == Role::client)
-            arrow = "->";
-        else if (e.conn != nullptr && e.conn->role == Role::server &&
-                 e.conn->tuple.remote.port != 0)
-            arrow = "<-";
-        line(fmt::format("{} {:<7} {:<15} {} {:<21} {} {:<21} {}", clock(e.ts_ns), who.pid, comm,
-                         bad ? red(kind) : kind,
-                         e.conn != nullptr && e.conn->family != 0
-                             ? endpoint_text(e.conn->tuple.local)
-                             : "",
-                         arrow,
-                         e.conn != nullptr && e.conn->tuple.remote.port != 0
-                             ? endpoint_text(e.conn->tuple.remote)
-                             : "",
-                         std::visit(Detail{}, e.what) + container_of(e.actor)));
+            return "->";
+        const bool served = e.conn != nullptr && e.conn->role == Role::server;
+        return served && e.conn->tuple.remote.port != 0 ? "<-" : "  ";
     }
 };
 
@@ -312,8 +416,7 @@ public:
         append(buffer(), container_of(e.conn->owner));
         if (life->other != nullptr)
             server(*life);
-        buffer().push_back('\n');
-        line_written();
+        end_line();
     }
 
 private:
@@ -361,21 +464,6 @@ private:
         if (life.other->end != life.end)
             append(buffer(), fmt::format(" ({})", name_of(life.other->end)));
     }
-
-    /// PID and COMM: the only columns whose width may not be that of their bytes.
-    void process(const Process& p)
-    {
-        if (!(p == last_) || columns_.empty()) {
-            const Process_ who(p);
-            last_ = p;
-            columns_ = fmt::format("{:<7} {:<15} ", who.pid,
-                                   p.from == PidFrom::listener ? who.comm + "?" : who.comm);
-        }
-        append(buffer(), columns_);
-    }
-
-    Process last_;
-    std::string columns_; ///< of it
 };
 
 } // namespace
