@@ -9,9 +9,7 @@
 namespace tcpsaga {
 namespace {
 
-// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): all that libbpf's callback
-// has
-thread_local const KernelProber* loads_for = nullptr;
+thread_local const KernelProber* loads_for = nullptr; // NOLINT: all that libbpf's callback has
 
 struct Section {
     const char* name; ///< with all that begins so and goes on with '/' and what it attaches to

@@ -15,8 +15,8 @@
 #include "say.h"
 #include "tcpsaga/cgroups.h"
 #include "tcpsaga/clock.h"
-#include "tcpsaga/process_info.h"
 #include "tcpsaga/probe.h"
+#include "tcpsaga/process_info.h"
 #include "tcpsaga/socket_access.h"
 #include "tcpsaga/sockets.h"
 
