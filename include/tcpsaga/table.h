@@ -32,6 +32,13 @@ public:
             if (places_[at].hash == hash)
                 visit(places_[at].slot);
     }
+    /// Has the processor fetch what find() reads first.
+    void fetch(std::uint32_t hash) const { __builtin_prefetch(&places_[hash & mask()]); }
+    /// The first slot with this hash, `none` without one: most likely what find() will give.
+    [[nodiscard]] std::uint32_t guess(std::uint32_t hash) const
+    {
+        return find(hash, [](std::uint32_t) { return true; });
+    }
     void insert(std::uint32_t hash, std::uint32_t slot);
     /// Puts another slot in this one's place.
     void replace(std::uint32_t hash, std::uint32_t slot, std::uint32_t by);
@@ -77,6 +84,27 @@ public:
             return entry(s).tuple == tuple;
         });
         return slot == SlotIndex::none ? nullptr : &entry(slot);
+    }
+    /// Sockets that will be looked for soon, by the hashes of one and of its other end; 0 may be
+    /// anybody's.
+    struct Soon {
+        std::uint32_t id = 0, tuple = 0, mirrored = 0;
+    };
+    /// Memory that find() and what follows will read is fetched without waiting for it: with `soon`
+    /// the indexes', and some work later with fetch_entries() the entries'.
+    [[nodiscard]] Soon fetch_indexes(std::uint64_t kernel_id, const Tuple& tuple) const
+    {
+        const Soon soon{hash_of(kernel_id, tuple.netns), hash_of(tuple),
+                        hash_of({tuple.remote, tuple.local, tuple.netns})};
+        by_id_.fetch(soon.id);
+        by_tuple_.fetch(soon.tuple);
+        by_tuple_.fetch(soon.mirrored);
+        return soon;
+    }
+    void fetch_entries(const Soon& soon) const
+    {
+        fetch_entry(by_id_.guess(soon.id));
+        fetch_entry(by_tuple_.guess(soon.mirrored));
     }
     /// A new entry. An older one under the same id is forgotten first; one with the same tuple is
     /// no longer found by it.
@@ -147,6 +175,15 @@ private:
         return spread(kernel_id ^ std::uint64_t{netns} << 32);
     }
     static std::uint32_t hash_of(const Tuple& t) { return spread(TupleHash{}(t)); }
+    void fetch_entry(std::uint32_t slot) const
+    {
+        constexpr std::size_t line = 64;
+        if (slot == SlotIndex::none)
+            return;
+        const auto* const bytes = reinterpret_cast<const char*>(&entry(slot)); // NOLINT
+        for (std::size_t at = 0; at < sizeof(Entry); at += line)
+            __builtin_prefetch(bytes + at, 1);
+    }
     Entry& take_slot();
     void withdraw(Entry& e);
     void index_tuple(Entry& e, const Tuple& tuple);

@@ -34,6 +34,7 @@ public:
         std::uint32_t untold_states = 0; ///< a bit per State: changes to it are not recorded
     };
     using OnRecord = std::function<bool(std::span<const std::byte>)>; ///< false: no more for now
+    using OnSoon = std::function<void(std::span<const std::byte>)>;   ///< some records before that
 
     static Result<std::unique_ptr<Tracer>> start(const Options& options, const Plan& plan,
                                                  const KernelProber& kernel);
@@ -43,7 +44,7 @@ public:
 
     /// Waits up to `timeout_ms` for records, or a signal, and passes on all there were then, in the
     /// order of their time. The callback's `false` leaves the rest where it is.
-    Status poll(int timeout_ms, const OnRecord& on_record);
+    Status poll(int timeout_ms, const OnRecord& on_record, const OnSoon& on_soon = {});
     /// Readable when poll() would not wait.
     [[nodiscard]] int ring_fd() const;
     /// The fullest that a ring was when poll() came to it, 0 to 1, since the last call.

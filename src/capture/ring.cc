@@ -80,6 +80,29 @@ void RingReader::look(Ring& r)
     }
 }
 
+void RingReader::look_ahead(Ring& r, const OnSoon& on_soon)
+{
+    constexpr std::uint32_t far = 8;
+    if (!on_soon)
+        return;
+    if (r.ahead < r.at) {
+        r.ahead = r.at;
+        r.told_ahead = 0;
+    }
+    while (r.told_ahead < far && r.ahead < r.end) {
+        const std::size_t from = r.ahead & (r.memory.size - 1);
+        const std::uint32_t word = load(r.memory.data + from);
+        if ((word & busy_bit) != 0)
+            return;
+        const std::uint32_t length = word & ~discarded_bit;
+        const bool in_one_piece = from + head_size + length <= r.memory.size;
+        if ((word & discarded_bit) == 0 && in_one_piece)
+            on_soon({r.memory.data + from + head_size, length});
+        r.ahead += on_the_ring(length);
+        r.told_ahead += (word & discarded_bit) == 0 ? 1 : 0;
+    }
+}
+
 /// Makes room for the kernel. Not for each record: the line that this writes is read at every
 /// reserve.
 void RingReader::publish(Ring& r)
@@ -103,7 +126,7 @@ std::span<const std::byte> RingReader::record_of(const Ring& r)
     return {joined_.data(), length};
 }
 
-void RingReader::read(std::uint64_t now_ns, const OnRecord& on_record)
+void RingReader::read(std::uint64_t now_ns, const OnRecord& on_record, const OnSoon& on_soon)
 {
     std::uint64_t until = now_ns;
     for (Ring& r : rings_) {
@@ -111,6 +134,7 @@ void RingReader::read(std::uint64_t now_ns, const OnRecord& on_record)
         r.busy = false;
         most_filled_ = std::max<std::size_t>(most_filled_, r.end - r.at);
         look(r);
+        look_ahead(r, on_soon);
         if (r.busy)
             until = std::min(until, r.last_ns);
     }
@@ -122,6 +146,8 @@ void RingReader::read(std::uint64_t now_ns, const OnRecord& on_record)
         go_on = on_record(record_of(r));
         r.last_ns = r.next_ns;
         r.at += on_the_ring(r.length);
+        r.told_ahead -= std::min(r.told_ahead, 1U);
+        look_ahead(r, on_soon);
         if (r.at - r.published >= r.memory.size / 8)
             publish(r);
         look(r);

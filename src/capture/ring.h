@@ -27,11 +27,14 @@ public:
     /// One record, struct ts_head first, until the call returns. False: no more for now.
     using OnRecord = std::function<bool(std::span<const std::byte>)>;
 
+    using OnSoon = std::function<void(std::span<const std::byte>)>;
+
     void add(const RingMemory& memory);
     /// Passes on what was there at `now_ns` (CLOCK_MONOTONIC, read before the call). A record that
     /// is later waits for the next call, since another ring may get one from before it; and so do
     /// those behind a record that is being written.
-    void read(std::uint64_t now_ns, const OnRecord& on_record);
+    /// on_soon gets most records some eight records before.
+    void read(std::uint64_t now_ns, const OnRecord& on_record, const OnSoon& on_soon = {});
     /// The most bytes that a ring held when read() came to it, since the last call.
     std::size_t take_most_filled();
 
@@ -45,11 +48,14 @@ private:
         std::uint64_t next_ns = never; ///< when the place `at` was taken; `never` without a record
         std::uint32_t length = 0;      ///< its length
         bool busy = false;             ///< it is being written
+        std::uint64_t ahead = 0;       ///< what on_soon will be told of next
+        std::uint32_t told_ahead = 0;  ///< records from `at` to there
     };
     static constexpr std::uint64_t never = UINT64_MAX;
 
     static std::uint64_t time_behind(const Ring& r);
     static void look(Ring& r);
+    static void look_ahead(Ring& r, const OnSoon& on_soon);
     static void publish(Ring& r);
     std::span<const std::byte> record_of(const Ring& r);
 

@@ -92,13 +92,13 @@ Status Rings::add(int array, std::uint32_t index)
     return Nothing{};
 }
 
-Status Rings::poll(int timeout_ms, const OnRecord& on_record)
+Status Rings::poll(int timeout_ms, const OnRecord& on_record, const OnSoon& on_soon)
 {
     epoll_event woken{};
     if (epoll_wait(epoll_.get(), &woken, 1, timeout_ms) < 0 && errno != EINTR)
         return Error{"cannot wait for", "the ring buffers", errno, ""};
     // Also when nothing woke us: records that woke nobody are found by looking.
-    reader_.read(static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)), on_record);
+    reader_.read(static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC)), on_record, on_soon);
     return Nothing{};
 }
 

@@ -19,6 +19,7 @@ std::uint32_t rings_for(std::size_t bytes);
 class Rings {
 public:
     using OnRecord = RingReader::OnRecord;
+    using OnSoon = RingReader::OnSoon;
 
     /// Makes rings_for(bytes) rings of together `bytes` and puts them into `array`, a map of maps.
     static Result<std::unique_ptr<Rings>> open(int array, std::size_t bytes);
@@ -27,7 +28,7 @@ public:
     Rings& operator=(const Rings&) = delete;
 
     /// As Tracer::poll().
-    Status poll(int timeout_ms, const OnRecord& on_record);
+    Status poll(int timeout_ms, const OnRecord& on_record, const OnSoon& on_soon);
     /// Readable when poll() would not wait.
     [[nodiscard]] int fd() const { return epoll_.get(); }
     /// As Tracer::take_ring_fill().

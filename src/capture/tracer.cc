@@ -276,9 +276,9 @@ Result<std::unique_ptr<Tracer>> Tracer::start(const Options& options, const Plan
     return std::unique_ptr<Tracer>(new Tracer(std::move(impl)));
 }
 
-Status Tracer::poll(int timeout_ms, const OnRecord& on_record)
+Status Tracer::poll(int timeout_ms, const OnRecord& on_record, const OnSoon& on_soon)
 {
-    return impl_->rings->poll(timeout_ms, on_record);
+    return impl_->rings->poll(timeout_ms, on_record, on_soon);
 }
 
 int Tracer::ring_fd() const

@@ -111,6 +111,8 @@ public:
 
     /// False when it made no difference, so that a recording can do without it.
     bool play(const input::Record& i);
+    /// A record that will be played soon, see Correlator::expect().
+    void expect(std::span<const std::byte> record) { correlator_.expect(record); }
     bool play(const input::Lost& i);
     bool play(const input::Present& i);
     bool play(const input::HeldBack& i);

@@ -94,7 +94,7 @@ Status Session::turn(int timeout_ms)
         out.catch_up(tracer.ring_fd(), std::chrono::milliseconds(timeout_ms));
         timeout_ms = 0;
     }
-    auto status = tracer.poll(timeout_ms, on_record);
+    auto status = tracer.poll(timeout_ms, on_record, [this](auto bytes) { player.expect(bytes); });
     tell(input::HeldBack{now()});
     poll_listeners(false);
     tell_stuck();

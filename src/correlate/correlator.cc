@@ -73,6 +73,19 @@ void Correlator::consume(std::span<const std::byte> bytes)
     }
 }
 
+void Correlator::expect(std::span<const std::byte> bytes)
+{
+    constexpr std::size_t cached = 4096; // entries of 256 bytes are in a cache all the time
+    if (table_.size() < cached)
+        return;
+    const ts_head* h = decode(bytes);
+    if (h == nullptr)
+        return;
+    ConnectionTable::Soon& slot = soon_.at(soon_at_++ % soon_.size());
+    table_.fetch_entries(slot); // what the index has of it is there by now
+    slot = table_.fetch_indexes(h->id, tuple_of(*h));
+}
+
 // ---- state changes ------------------------------------------------------------------
 
 void Correlator::on_state(const ts_state& r)

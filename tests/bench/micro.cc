@@ -50,7 +50,7 @@ void run(benchmark::State& state, Lives& lives, Correlator& to)
         state.PauseTiming();
         const Stream stream = lives.next(batch);
         state.ResumeTiming();
-        stream.for_each([&](auto bytes) { to.consume(bytes); });
+        stream.feed(to);
     }
     count_records(state);
 }

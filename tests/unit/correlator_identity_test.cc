@@ -389,5 +389,31 @@ TEST_P(strange_record, in_a_table_that_is_too_small)
 
 INSTANTIATE_TEST_SUITE_P(ids, strange_record, ::testing::Values(5U, address_a));
 
+// ---- expected records ---------------------------------------------------------------------
+
+TEST(expecting, makes_no_difference)
+{
+    constexpr std::uint64_t many = 6000; // more than are in a cache anyway
+    Story plain;
+    Story told;
+    const auto tell = [&](Nanos t, std::uint64_t id, auto record) {
+        record.head().id = id;
+        record.head().lport = static_cast<__u16>(10'000 + id);
+        record.at(t);
+        plain.tell(record);
+        told.correlator.expect(record.bytes());
+        told.correlator.expect(record.bytes().first(7));
+        told.tell(record);
+    };
+    for (std::uint64_t id = 1; id <= many; id++)
+        tell(Nanos(id), id, client().connect());
+    for (std::uint64_t id = 1; id <= many; id++)
+        tell(Nanos(many + id), id, client().state(State::syn_sent, State::close));
+    const auto news = plain.news();
+    EXPECT_THAT(news, ::testing::SizeIs(::testing::Ge(2 * many)));
+    EXPECT_EQ(told.news(), news);
+    EXPECT_EQ(told.correlator.summary().alive, 0U);
+}
+
 } // namespace
 } // namespace tcpsaga::testing

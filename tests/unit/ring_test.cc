@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "capture/ring.h"
@@ -131,6 +132,46 @@ TEST_F(TwoRings, put_a_program_before_what_interrupted_it)
     EXPECT_THAT(read(reader, 100), IsEmpty());
     a.commit(at);
     EXPECT_THAT(read(reader, 100), ElementsAre(23, 21, 22));
+}
+
+TEST_F(TwoRings, tell_of_eight_records_before_they_are_read)
+{
+    std::vector<std::uint64_t> expected;
+    for (std::uint64_t t = 1; t <= 20; t++) {
+        a.write(t, t == 7 ? discarded : 0);
+        if (t != 7)
+            expected.push_back(t);
+    }
+    std::vector<std::uint64_t> soon;
+    std::vector<std::uint64_t> times;
+    const auto on_record = [&](std::span<const std::byte> record) {
+        times.push_back(time_of(record));
+        EXPECT_EQ(soon.size(), std::min(times.size() + 7, expected.size()));
+        return true;
+    };
+    const auto on_soon = [&](std::span<const std::byte> record) {
+        soon.push_back(time_of(record));
+    };
+    reader.read(100, on_record, on_soon);
+    EXPECT_EQ(times, expected);
+    EXPECT_EQ(soon, expected);
+}
+
+TEST_F(TwoRings, do_not_tell_of_what_is_being_written)
+{
+    std::vector<std::uint64_t> soon;
+    const auto on_record = [](std::span<const std::byte>) { return true; };
+    const auto on_soon = [&](std::span<const std::byte> record) {
+        soon.push_back(time_of(record));
+    };
+    a.write(1);
+    const std::uint64_t at = a.write(2, busy);
+    a.write(3);
+    reader.read(100, on_record, on_soon);
+    EXPECT_THAT(soon, ElementsAre(1));
+    a.commit(at);
+    reader.read(100, on_record, on_soon);
+    EXPECT_THAT(soon, ElementsAre(1, 2, 3));
 }
 
 TEST_F(TwoRings, leave_out_what_was_discarded)
