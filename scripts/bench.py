@@ -17,7 +17,7 @@ import bench_report
 from bench_tracer import (BUILD, TRACERS, Failed, Held, Running, bpf_statistics, programs,
                           run_storm)
 
-PARTS = ("storm", "cost", "idle", "scale", "long", "micro", "instructions")
+PARTS = ("start", "idle", "storm", "cost", "scale", "long", "micro", "instructions")
 STATE_CHANGES = 10  # of both ends of one connection of the storm
 
 
@@ -50,7 +50,7 @@ def storm_rounds(tracers, rounds, seconds, folder):
             row = {"share": 100 * storm["rate"] / statistics.mean(untraced[-2:]),
                    "rate": storm["rate"], "cpu": 100 * cpu / storm["seconds"], "rss": rss,
                    "cpu_us": 1e6 * cpu / storm["connections"], "lost": lost,
-                   "output_mb": running.written_mb, "start_ms": running.start_ms,
+                   "output_mb": running.written_mb,
                    "connections": storm["connections"]}
             for key, value in row.items():
                 results[tracer.name].setdefault(key, []).append(value)
@@ -87,6 +87,18 @@ def bpf_cost(tracers, seconds, folder):
                 "programs": rows, "ns_per_connection": total / storm["connections"],
                 "ns_per_state_change": state / storm["connections"] / STATE_CHANGES}
             say(f"{tracer.name}: {results[tracer.name]['ns_per_state_change']:.0f} ns per change")
+    return results
+
+
+def starts(tracers, times, folder):
+    """Milliseconds from exec to the ready line, one after the other and before any storm: what a
+    storm leaves behind keeps the kernel busy for a while."""
+    results = {t.name: [] for t in tracers}
+    for _ in range(times):
+        for tracer in tracers:
+            with Running(tracer, folder) as running:
+                results[tracer.name].append(running.start_ms)
+                running.stop()
     return results
 
 
@@ -163,7 +175,8 @@ def main():
     result = {"machine": bench_report.machine(), "options": vars(args)}
     with tempfile.TemporaryDirectory(prefix="tcpsaga-bench-", dir="/var/tmp") as name:
         folder = pathlib.Path(name)
-        steps = {"storm": lambda: storm_rounds(tracers, args.rounds, args.seconds, folder),
+        steps = {"start": lambda: starts(ours, 9, folder),
+                 "storm": lambda: storm_rounds(tracers, args.rounds, args.seconds, folder),
                  "cost": lambda: bpf_cost(tracers, args.seconds, folder),
                  "idle": lambda: idle(ours, 10, folder),
                  "scale": lambda: scale(ours, folder),

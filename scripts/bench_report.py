@@ -138,7 +138,7 @@ def goals(result):
         row(f"RSS at 100,000 live sockets, MB, `{name}`", 40, False,
             lambda name=name: result["scale"][name]["rss_mb"])
         row(f"start, ms, `{name}`", 150, False,
-            lambda name=name: statistics.median(result["storm"]["tracers"][name]["start_ms"]), 0)
+            lambda name=name: statistics.median(result["start"][name]), 0)
         row(f"start with 100,000 live sockets, ms, `{name}`", 150, False,
             lambda name=name: result["scale"][name]["start_ms"], 0)
         row(f"idle, % of a processor, `{name}`", 0.1, False, lambda name=name: result["idle"][name], 3)
