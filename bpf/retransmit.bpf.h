@@ -54,9 +54,22 @@ INLINE int tell_retransmit(enum access how, struct sock *sk, struct sk_buff *skb
     return 0;
 }
 
+/*
+ * With these __tcp_retransmit_skb() gives up before it counts: the packet is still in a queue of
+ * this host (a neighbour that does not answer), the window is closed, no memory, no route.
+ * Since 6.15 the tracepoint tells of them, too: nothing was sent again, and nothing refused.
+ */
+INLINE bool gave_up_before_it_counted(int error)
+{
+    return error == -11 /* EAGAIN */ || error == -12 /* ENOMEM */ || error == -16 /* EBUSY */ ||
+           error == -22 /* EINVAL */ || error == -113 /* EHOSTUNREACH */;
+}
+
 /* tcp:tcp_retransmit_skb. error: a result, positive when it was sent all the same */
 INLINE int on_retransmit(enum access how, struct sock *sk, struct sk_buff *skb, int error)
 {
+    if (gave_up_before_it_counted(error))
+        return 0;
     __u16 segments = 0;
     bpf_core_read(&segments, 2, &((struct tcp_skb_cb *)skb->cb)->tcp_gso_segs);
     return tell_retransmit(how, sk, skb, segments, error < 0 ? -error : 0);

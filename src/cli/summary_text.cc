@@ -28,9 +28,10 @@ void tell_listeners(std::vector<event::ListenerSummary> listeners)
         std::string depth;
         if (l.depth_known())
             depth = fmt::format(", queue up to {} of {}", l.acceptq_high, l.acceptq_max);
-        say("listener {}:{}: {} accepted of {}{}; handshake {}; accept wait {}",
-            to_string(l.local.addr), l.local.port, l.accepts, l.births, depth,
-            millis(l.handshake_us), millis(l.accept_wait_us));
+        const std::string wait =
+            l.accepts != 0 ? fmt::format("; accept wait {}", millis(l.accept_wait_us)) : "";
+        say("listener {}:{}: {} accepted of {}{}; handshake {}{}", to_string(l.local.addr),
+            l.local.port, l.accepts, l.births, depth, millis(l.handshake_us), wait);
     }
     if (listeners.size() > most)
         say("and {} more listeners", listeners.size() - most);

@@ -290,7 +290,7 @@ void EvidenceSink::on(const Event& e, const event::Retransmit& what)
     d.syns_first += what.nth == 1 ? 1 : 0;
     if (e.actor.known())
         d.client = e.actor;
-    d.syns_not_sent += what.err != 0 ? 1 : 0;
+    d.syns_not_sent += what.err == EPERM ? 1 : 0;
 }
 
 void EvidenceSink::on(const Event& e, const event::Drop& what)

@@ -68,6 +68,30 @@ TEST_F(Endings, SynsThatAreRefusedHere)
     expect_audit_exact(events);
 }
 
+/// The first SYN waits for a neighbor's address, so that it is not sent again: since 6.15 the
+/// tracepoint tells of that, too.
+TEST_F(Endings, ANeighborThatIsSilent)
+{
+    ASSERT_EQ(run({"ip", "link", "add", "near", "type", "veth", "peer", "name", "far"}).exit_code,
+              0);
+    run({"ip", "addr", "add", "192.0.2.1/24", "dev", "near"});
+    for (const char* end : {"near", "far"})
+        run({"ip", "link", "set", end, "up"});
+    Saga saga;
+    EXPECT_EQ(run({peer_path(), "storm", "192.0.2.77", "81", "1"}).exit_code, 1);
+    const auto events = saga.stop();
+    const auto errors = select(events, {{"event", "connect_error"}});
+    ASSERT_EQ(errors.size(), 1U);
+    EXPECT_EQ(errors[0]["errno"], "EHOSTUNREACH");
+    const auto again = select(events, {{"event", "retransmit"}});
+    EXPECT_EQ(again.size(), read_counters()["TcpExt.TCPSynRetrans"]) << json(again);
+    expect_audit_exact(events);
+    for (const json& row : events.back()["audit"])
+        if (row["counter"] == "Tcp.RetransSegs") {
+            EXPECT_EQ(row["seen"], row["kernel"]) << row;
+        }
+}
+
 /// Lines of `ss` for this destination.
 int count_by_ss(const std::string& state, std::uint16_t port)
 {

@@ -131,6 +131,15 @@ TEST_F(connection_findings, syns_that_this_host_refuses_to_send)
     EXPECT_THAT(findings().at(0).cause, HasSubstr("own firewall"));
 }
 
+TEST_F(connection_findings, syns_that_were_not_sent_for_another_reason)
+{
+    connects(second, 1);
+    syn_again(2 * second, 1, 1, ENOBUFS);
+    syn_again(4 * second, 1, 2, ENOBUFS);
+    EXPECT_THAT(findings().at(0).cause, HasSubstr("a firewall on this host"));
+    EXPECT_THAT(findings().at(0).cause, Not(HasSubstr("EPERM")));
+}
+
 TEST_F(connection_findings, netfilter_that_was_seen)
 {
     connects(second, 1);
