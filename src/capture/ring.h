@@ -40,7 +40,7 @@ public:
 
 private:
     struct Ring {
-        RingMemory memory;
+        RingMemory memory{};
         std::uint64_t at = 0; ///< of the next record
         std::uint64_t end = 0;
         std::uint64_t published = 0;   ///< what the kernel knows of `at`
