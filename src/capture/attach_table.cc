@@ -261,8 +261,7 @@ constexpr std::array syn_kprobe{
 };
 constexpr std::string_view polled_only =
     "overflows are found by looking at the listeners' drop counters every 200 ms (every second "
-    "while all is quiet): no client, no "
-    "stage, no cookies";
+    "while all is quiet): no client, no stage, no cookies";
 constexpr std::array syn_ways{
     Alternative{trampoline, syn_tramp, ""},
     Alternative{Mechanism::kprobe, syn_kprobe, ""},
